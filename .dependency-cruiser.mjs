@@ -85,7 +85,7 @@ const store = STORE.map((name, at) => ({
   comment: `Of the folders of db, ${name} may import ${STORE.slice(0, at).join(', ') || 'none'}.`,
   severity: 'error',
   from: { path: `^db/${name}/` },
-  to: { path: '^db/[^/]+/', pathNot: STORE.slice(0, at + 1).map((one) => `^db/${one}/`) },
+  to: { path: '^db/[^/]+/', pathNot: STORE.slice(0, at + 1).map((layer) => `^db/${layer}/`) },
 }))
 
 const sideBySide = Object.entries(SIDE_BY_SIDE).map(([name, parts]) => ({

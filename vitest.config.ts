@@ -101,7 +101,7 @@ class LongFirst extends BaseSequencer {
       const at = LONG.findIndex((name) => moduleId.endsWith(name))
       return at === -1 ? LONG.length : at
     }
-    return (await super.sort(files)).sort((one, other) => place(one) - place(other))
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b))
   }
 }
 

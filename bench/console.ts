@@ -55,7 +55,7 @@ function pagesOf(sub: string, sid: string): string[] {
       '?q=client-3',
       `?q=${sid}`,
       '?q=4711',
-    ].map((one) => `/ops/search${one}`),
+    ].map((query) => `/ops/search${query}`),
     ...[
       '',
       `?user=${sub}`,
@@ -64,7 +64,7 @@ function pagesOf(sub: string, sid: string): string[] {
       '?client=client-3',
       '?device=Firefox',
       '?device=Nokia',
-    ].map((one) => `/ops/sessions${one}`),
+    ].map((query) => `/ops/sessions${query}`),
     `/ops/users/${sub}`,
     `/ops/users/${sub}?session=${sid}`,
     ...[
@@ -75,14 +75,14 @@ function pagesOf(sub: string, sid: string): string[] {
       '?reason=administrator',
       '?actor=olga',
       `?user=${sub}`,
-    ].map((one) => `/ops/revocations${one}`),
+    ].map((query) => `/ops/revocations${query}`),
     ...[
       `?since=${day}`,
       `?until=${day}`,
       `?until=${old}`,
       '?before=1000',
       '?client=client-3&reason=idle',
-    ].map((one) => `/ops/revocations${one}`),
+    ].map((query) => `/ops/revocations${query}`),
     '/ops/revocations/4711',
     ...['failed', 'rejected', 'pending', 'delivered', 'superseded', 'closed'].flatMap((state) => [
       `/ops/deliveries?state=${state}`,
@@ -97,8 +97,8 @@ function pagesOf(sub: string, sid: string): string[] {
       '?target=session%204711',
       '?case=CASE-4711',
       '?case=CASE-0',
-    ].map((one) => `/ops/audit${one}`),
-    ...[`?since=${day}`, `?until=${old}`, '?before=1000'].map((one) => `/ops/audit${one}`),
+    ].map((query) => `/ops/audit${query}`),
+    ...[`?since=${day}`, `?until=${old}`, '?before=1000'].map((query) => `/ops/audit${query}`),
     '/ops/locks',
     `/ops/lock?user=${sub}`,
     '/ops/clients',
@@ -185,14 +185,14 @@ async function measure(ask: (path: string) => Promise<Response>, path: string): 
     all.push({ status: answer.status, ms, cpuMs: (user + system) / 1000, loopMs: loop().cpuMs })
   }
   // The first round is left out, because it reads from the disk.
-  const median = (of: (one: Omit<Figure, 'path'>) => number): number =>
+  const median = (of: (figure: Omit<Figure, 'path'>) => number): number =>
     quantile(all.slice(1).map(of), 0.5)
   return {
     path,
     status: all[0]?.status ?? 0,
-    ms: median((one) => one.ms),
-    cpuMs: median((one) => one.cpuMs),
-    loopMs: median((one) => one.loopMs),
+    ms: median((figure) => figure.ms),
+    cpuMs: median((figure) => figure.cpuMs),
+    loopMs: median((figure) => figure.loopMs),
   }
 }
 
@@ -205,11 +205,11 @@ async function main(): Promise<void> {
     const { deps, closing, ask } = await openConsole(world, dataDir)
     const first = await ask('/ops')
     if (first.status !== 200) throw new Error(`The console answers ${first.status}.`)
-    const [one] = await deps.store.searchSessions({ sub: 'u_5', now, limit: 1 })
+    const [session] = await deps.store.searchSessions({ sub: 'u_5', now, limit: 1 })
     console.log(
       `\n${'page'.padEnd(64)}${'status'.padStart(8)}${'answer'.padStart(12)}${'CPU'.padStart(12)}${'loop'.padStart(12)}`,
     )
-    for (const path of pagesOf('u_5', one?.session.sid ?? 's_none')) {
+    for (const path of pagesOf('u_5', session?.session.sid ?? 's_none')) {
       const { status, ms, cpuMs, loopMs } = await measure(ask, path)
       const over = cpuMs > MOST_MS || loopMs > MOST_LOOP_MS ? '  over the aim' : ''
       console.log(

@@ -29,7 +29,7 @@ await measure()
 
 async function measure(): Promise<void> {
   const { only } = values
-  if (only !== undefined && ![...FAULTS, 'cpu'].some((one) => one === only))
+  if (only !== undefined && ![...FAULTS, 'cpu'].some((fault) => fault === only))
     usageError(USAGE, `--only ${only}: use cpu, ${FAULTS.join(', ')}.`)
   console.log(`Node ${process.version}; load of the machine before: ${load1()}.`)
   const figures: Record<string, unknown> = {}

@@ -86,7 +86,7 @@ async function start(world: World): Promise<Start> {
   }
 }
 
-const first = ({ instances: [one] }: Site) => one ?? nothing('client')
+const first = ({ instances: [instance] }: Site) => instance ?? nothing('client')
 
 function nothing(what: string): never {
   throw new Error(`The bench has no ${what}.`)

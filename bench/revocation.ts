@@ -121,10 +121,10 @@ async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
   await receivers.close()
   const show = (
     name: string,
-    one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>,
+    result: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>,
   ): void =>
     console.log(
-      `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last delivery ${ms(one.lastDelivered)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
+      `   ${name.padEnd(34)} user waits ${ms(result.waited)}; last delivery ${ms(result.lastDelivered)}${result.lastGuard ? `; last guard refuses ${ms(result.lastGuard)}` : ''}`,
     )
   show('all well', well)
   show('one hangs, one refuses connections', faulty)
@@ -152,13 +152,13 @@ async function everybody(
   const guards = await startGuards(stage, [...clients, 'apart'])
   const refreshing = await startRefreshing(stage, 'apart')
   const parts = { stage, receivers, clients, users: USERS, refreshing }
-  const show = (words: string, one: Many): void => {
-    console.log(`\n${words}: ${one.users} users × ${AT_EACH} instances`)
+  const show = (words: string, result: Many): void => {
+    console.log(`\n${words}: ${result.users} users × ${AT_EACH} instances`)
     console.log(
-      `   ${one.deliveries} deliveries, ${one.perSecond} a second, ${one.microsecondsEach} µs on the core each; from the commit ${ms(one.healthy)}`,
+      `   ${result.deliveries} deliveries, ${result.perSecond} a second, ${result.microsecondsEach} µs on the core each; from the commit ${ms(result.healthy)}`,
     )
     console.log(
-      `   memory ${one.rssMb.before} MB before, ${one.rssMb.most} MB at most; refreshes ${ms(one.refreshes.quiet)} before, ${ms(one.refreshes.meanwhile)} meanwhile`,
+      `   memory ${result.rssMb.before} MB before, ${result.rssMb.most} MB at most; refreshes ${ms(result.refreshes.quiet)} before, ${ms(result.refreshes.meanwhile)} meanwhile`,
     )
   }
   const streams = await manyStreams(stage, STREAMS)

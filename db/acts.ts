@@ -316,8 +316,8 @@ type Bound<T> = {
     : never
 }
 
-const mapped = <F>(table: Record<string, F>, wrap: (one: F) => unknown): unknown =>
-  Object.fromEntries(Object.entries(table).map(([name, one]) => [name, wrap(one)]))
+const mapped = <F>(table: Record<string, F>, wrap: (operation: F) => unknown): unknown =>
+  Object.fromEntries(Object.entries(table).map(([name, operation]) => [name, wrap(operation)]))
 
 /**
  * Wraps each act so that a call runs it in one transaction.

@@ -20,7 +20,7 @@ export function syncFile(path: string): void {
 export function ownedAsItsDirectory(files: string[], directory: string): void {
   if (process.getuid?.() !== 0) return
   const { uid, gid } = statSync(directory)
-  for (const one of files) if (existsSync(one)) chownSync(one, uid, gid)
+  for (const file of files) if (existsSync(file)) chownSync(file, uid, gid)
 }
 
 /** Returns the failure of a file that the system does not let the broker use, with what to do. */

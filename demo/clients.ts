@@ -29,7 +29,7 @@ export async function readFurtherClients(
     : read.problems
   if (problems.length > 0)
     throw new Error(
-      `--clients ${file} has problems:\n${problems.map((one) => `  ${one}`).join('\n')}`,
+      `--clients ${file} has problems:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
     )
   const folder = dirname(resolve(file))
   return (parse(readFileSync(file, 'utf8')) as { clients: Record<string, unknown>[] }).clients.map(
@@ -41,7 +41,7 @@ export async function readFurtherClients(
             ...entry,
             client_secret_file: [named]
               .flat()
-              .map((one: unknown) => (typeof one === 'string' ? resolve(folder, one) : one)),
+              .map((uri: unknown) => (typeof uri === 'string' ? resolve(folder, uri) : uri)),
           }
     },
   )
@@ -63,7 +63,7 @@ export const followFurtherClients = (
     apply: async () => {
       const clients = await readFurtherClients(file, taken)
       apply(clients)
-      say(`Applied ${file}: ${clients.map((one) => String(one.client_id)).join(', ')}.`)
+      say(`Applied ${file}: ${clients.map((client) => String(client.client_id)).join(', ')}.`)
     },
     say,
     pollMs,

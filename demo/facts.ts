@@ -44,16 +44,16 @@ export function factsOf(parts: Parts) {
     ops: localhost(ports.ops),
     microsoft: entra.origin,
     users: entra.world.users().map(({ upn, password, note }) => ({ upn, password, note })),
-    instances: instances.map((one) => {
+    instances: instances.map((instance) => {
       const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(
-        one.name,
-        one.url,
+        instance.name,
+        instance.url,
       )
       return {
-        name: one.name,
-        url: one.url,
-        client_id: one.clientId,
-        client_secret: one.clientSecret,
+        name: instance.name,
+        url: instance.url,
+        client_id: instance.clientId,
+        client_secret: instance.clientSecret,
         redirect_uri: redirects[0],
         backchannel_logout_uri: logouts[0],
       }
@@ -68,7 +68,7 @@ export function factsOf(parts: Parts) {
 
 export function tell(facts: ReturnType<typeof factsOf>): string {
   const [name, password] = (['upn', 'password'] as const).map((field) =>
-    Math.max(...facts.users.map((one) => one[field].length)),
+    Math.max(...facts.users.map((user) => user[field].length)),
   )
   const [sydney, melbourne] = facts.instances
   return `
@@ -84,7 +84,7 @@ Case Manager Identity Broker, the demo. Everything runs on this machine; Microso
 ${facts.further_clients.length === 0 ? '' : `  ${'Clients of your file'.padEnd(24)} ${facts.further_clients.join(', ')}\n`}${cluster(facts.brokers)}
 Who can sign in (the number to approve is shown on the page):
 
-${facts.users.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEnd(password ?? 0)}  ${one.note}`).join('\n')}
+${facts.users.map((user) => `  ${user.upn.padEnd(name ?? 0)}  ${user.password.padEnd(password ?? 0)}  ${user.note}`).join('\n')}
 
 What to try:
 

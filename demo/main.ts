@@ -63,10 +63,10 @@ function writeClientsFile(
   further: readonly Record<string, unknown>[],
 ): string {
   const file = join(dir, 'clients.yaml')
-  const ours = instances.map((one) => ({
-    client_id: one.clientId,
-    ...registrationOf(one.name, one.url),
-    client_secret_hash: createHash('sha256').update(one.clientSecret).digest('base64url'),
+  const ours = instances.map((instance) => ({
+    client_id: instance.clientId,
+    ...registrationOf(instance.name, instance.url),
+    client_secret_hash: createHash('sha256').update(instance.clientSecret).digest('base64url'),
   }))
   writeFileSync(`${file}.new`, stringify({ clients: [...ours, ...further] }), { mode: 0o600 })
   renameSync(`${file}.new`, file)
@@ -125,7 +125,7 @@ function follow(
 ): void {
   const following = followFurtherClients(
     file,
-    instances.map((one) => one.clientId),
+    instances.map((instance) => instance.clientId),
     {
       apply: (clients) => void writeClientsFile(dir.path, instances, clients),
       say: (line) => void process.stderr.write(`${line}\n`),
@@ -170,7 +170,7 @@ async function changeTenants(data: string): Promise<void> {
 async function start(options: DemoOptions, running: Running): Promise<Pick<Cluster, 'ended'>> {
   const { ports, issuer } = options
   const instances = instancesOf(ports)
-  const taken = instances.map((one) => one.clientId)
+  const taken = instances.map((instance) => instance.clientId)
   const further =
     options.clientsFile === undefined ? [] : await readFurtherClients(options.clientsFile, taken)
   await checkPorts(options)
@@ -183,9 +183,9 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
   const broker = await startBrokers({ dir, clientsFile, options }, running)
   await Promise.all([
     changeTenants(dir.data),
-    ...instances.map(async (one) => {
-      const other = instances.find((candidate) => candidate !== one)
-      const { name, port, url, clientId, clientSecret } = one
+    ...instances.map(async (started) => {
+      const other = instances.find((candidate) => candidate !== started)
+      const { name, port, url, clientId, clientSecret } = started
       const linked = other === undefined ? {} : { other: { name: other.name, url: other.url } }
       const instance = await startCaseManager({
         name,
@@ -204,7 +204,7 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
     issuer,
     entra,
     instances,
-    further: further.map((one) => String(one['client_id'])),
+    further: further.map((client) => String(client['client_id'])),
     queue: broker.queue,
     dataDir: dir.data,
     brokers: broker.brokers,

@@ -14,7 +14,7 @@ function found(packages, from, name) {
     .map((_, index, parts) => `${parts.slice(0, parts.length - index).join('/node_modules/')}/`)
   const path = [...above, '']
     .map((at) => `${at}node_modules/${name}`)
-    .find((one) => packages[one] !== undefined)
+    .find((candidate) => packages[candidate] !== undefined)
   return path !== undefined && packages[path].link ? packages[path].resolved : path
 }
 
@@ -37,7 +37,7 @@ export function npmParts(lock, root) {
     `pkg:npm/${name(path).replace('@', '%40')}@${path === '' ? lock.version : packages[path].version}`
   const needs = (path) => [
     ...neededBy(packages[path])
-      .map((one) => found(packages, path, one))
+      .map((dependency) => found(packages, path, dependency))
       .filter((at) => at !== undefined),
     ...(path === '' ? ['guard'] : []),
   ]
@@ -63,23 +63,23 @@ export function npmParts(lock, root) {
  */
 export function pythonParts(installed, root) {
   const plain = (name) => name.toLowerCase().replace(/[-_.]+/g, '-')
-  const all = new Map(installed.map((one) => [plain(one.name), one]))
+  const all = new Map(installed.map((distribution) => [plain(distribution.name), distribution]))
   const purl = (name) => `pkg:pypi/${name}@${all.get(name).version}`
   const needs = (name) => [
     ...new Set(
       all
         .get(name)
-        .requires.map((one) => plain(/^[\w.-]+/.exec(one)[0]))
-        .filter((one) => all.has(one)),
+        .requires.map((requirement) => plain(/^[\w.-]+/.exec(requirement)[0]))
+        .filter((candidate) => all.has(candidate)),
     ),
   ]
   const names = new Set([plain(root)])
-  for (const name of names) for (const one of needs(name)) names.add(one)
+  for (const name of names) for (const need of needs(name)) names.add(need)
   return [...names].map((name) => {
     const { version, expression, license, classifiers } = all.get(name)
     const words =
       license?.split('\n')[0] ||
-      classifiers.find((one) => one.startsWith('License ::'))?.replace(/^.* :: /, '')
+      classifiers.find((classifier) => classifier.startsWith('License ::'))?.replace(/^.* :: /, '')
     return {
       ref: purl(name),
       name,

@@ -41,10 +41,10 @@ export function fieldsOf(value, path = '') {
   if (Array.isArray(value))
     return value.length === 0
       ? [[`${here}[]`, 'none']]
-      : value.flatMap((one) => fieldsOf(one, `${path}[]`))
+      : value.flatMap((element) => fieldsOf(element, `${path}[]`))
   if (typeof value === 'object' && value !== null)
-    return Object.entries(value).flatMap(([key, one]) =>
-      fieldsOf(one, path === '' ? key : `${path}.${key}`),
+    return Object.entries(value).flatMap(([key, member]) =>
+      fieldsOf(member, path === '' ? key : `${path}.${key}`),
     )
   const jwt = typeof value === 'string' ? jwtOf(value) : undefined
   if (jwt) return fieldsOf(jwt, path)
@@ -186,7 +186,7 @@ function compare(file) {
   for (const line of lines) console.log(line)
   if (missing.length > 0)
     console.log(
-      `\nNot in the trace, so not compared:\n${missing.map((one) => `  ${one}`).join('\n')}`,
+      `\nNot in the trace, so not compared:\n${missing.map((name) => `  ${name}`).join('\n')}`,
     )
   console.log(`\n${lines.length} exchanges differ.`)
   process.exitCode = lines.length > 0 ? 1 : 0

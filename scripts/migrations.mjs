@@ -129,11 +129,13 @@ function leaveIndexes(path) {
  */
 function mustOnlyAdd(statements) {
   const wrong = statements.filter(
-    (one) =>
+    (statement) =>
       !/^(?:CREATE (?:UNIQUE )?INDEX|CREATE TABLE (?!`__new_)|ALTER TABLE \S+ ADD (?!CONSTRAINT))/.test(
-        one,
+        statement,
       ) ||
-      (one.startsWith('ALTER') && one.includes('NOT NULL') && !one.includes('DEFAULT')),
+      (statement.startsWith('ALTER') &&
+        statement.includes('NOT NULL') &&
+        !statement.includes('DEFAULT')),
   )
   if (wrong.length > 0)
     throw new Error(

@@ -13,7 +13,7 @@ const PAGE = fileURLToPath(new URL('../docs/architecture.md', import.meta.url))
 function boxOf(file) {
   const [top, second, third] = file.split('/')
   if (/(^|\/)guard\/(src|dist)\/|@case-manager\/guard/.test(file)) return 'guard'
-  if (top !== 'src') return FOLDERS.some((one) => one.split('/')[0] === top) ? top : undefined
+  if (top !== 'src') return FOLDERS.some((folder) => folder.split('/')[0] === top) ? top : undefined
   return third === undefined ? 'wiring' : second
 }
 

@@ -128,7 +128,7 @@ const inside = (folder, pattern) =>
 /** Returns the texts that users, operators and developers read. */
 export function texts() {
   const guides = readdirSync(join(ROOT, 'examples'), { withFileTypes: true })
-    .filter((one) => one.isDirectory())
+    .filter((entry) => entry.isDirectory())
     .flatMap(({ name }) => inside(join('examples', name), /\.md$/))
   return [
     ...inside('.', /\.md$/),

@@ -15,7 +15,7 @@ const FOR_TESTS = ['mypy==2.4.1', 'Django==5.2.19']
 /** Returns the files of the package, without what a build leaves. */
 export const filesOfPythonGuard = () =>
   readdirSync(PYTHON_GUARD, { recursive: true, withFileTypes: true })
-    .filter((one) => one.isFile() && !one.parentPath.endsWith('__pycache__'))
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('__pycache__'))
     .map(({ parentPath, name }) => join(parentPath, name))
     .sort((a, b) => (a < b ? -1 : 1))
 

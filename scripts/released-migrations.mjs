@@ -34,7 +34,7 @@ export const recordOf = (root) =>
     Object.fromEntries(
       ENGINES.map(({ folder }) => {
         const migrations = join(root, folder, 'migrations')
-        return [folder, journalOf(migrations).map((one) => describeMigration(migrations, one))]
+        return [folder, journalOf(migrations).map((entry) => describeMigration(migrations, entry))]
       }),
     ),
     null,
@@ -49,11 +49,11 @@ export function countReleased(root, folder) {
   const released = JSON.parse(readFileSync(join(root, RELEASED_MIGRATIONS), 'utf8'))[folder]
   const migrations = join(root, folder, 'migrations')
   const entries = journalOf(migrations)
-  for (const [index, one] of released.entries()) {
+  for (const [index, migration] of released.entries()) {
     const now = entries[index] && describeMigration(migrations, entries[index])
-    if (JSON.stringify(now) !== JSON.stringify(one))
+    if (JSON.stringify(now) !== JSON.stringify(migration))
       throw new Error(
-        `${folder}/migrations: ${one.tag} is released, and databases have it. Restore it: git checkout HEAD -- ${folder}/migrations`,
+        `${folder}/migrations: ${migration.tag} is released, and databases have it. Restore it: git checkout HEAD -- ${folder}/migrations`,
       )
   }
   return released.length

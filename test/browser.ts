@@ -139,7 +139,8 @@ export class Browser {
     headers: Record<string, string> = {},
   ): Promise<Page> {
     const form =
-      page.forms.find((one) => one.action === action) ?? missing(page, `form to ${action}`)
+      page.forms.find((candidate) => candidate.action === action) ??
+      missing(page, `form to ${action}`)
     return this.#sendForm(page, form, filled, { headers })
   }
 

@@ -51,7 +51,7 @@ export class CookieJar implements Iterable<Cookie> {
     const [pair = '', ...rest] = line.split(';')
     const [name, value] = split(pair)
     const attributes = new Map(
-      rest.map((one) => split(one)).map(([key, text]) => [key.toLowerCase(), text]),
+      rest.map((attribute) => split(attribute)).map(([key, text]) => [key.toLowerCase(), text]),
     )
     const domain = (attributes.get('domain') ?? '').replace(/^\./, '').toLowerCase()
     const path = attributes.get('path') ?? ''
@@ -64,7 +64,7 @@ export class CookieJar implements Iterable<Cookie> {
       secure: attributes.has('secure'),
       sameSite:
         (['Strict', 'None'] as const).find(
-          (one) => one.toLowerCase() === attributes.get('samesite')?.toLowerCase(),
+          (candidate) => candidate.toLowerCase() === attributes.get('samesite')?.toLowerCase(),
         ) ?? 'Lax',
       expiresAtMs: this.#endOf(attributes),
     }
@@ -88,13 +88,15 @@ export class CookieJar implements Iterable<Cookie> {
     const url = new URL(address)
     return [...this]
       .filter(
-        (one) =>
-          (one.hostOnly ? url.hostname === one.domain : isWithin(url.hostname, one.domain)) &&
-          pathMatches(url.pathname, one.path),
+        (cookie) =>
+          (cookie.hostOnly
+            ? url.hostname === cookie.domain
+            : isWithin(url.hostname, cookie.domain)) && pathMatches(url.pathname, cookie.path),
       )
       .filter(
-        (one) =>
-          (!one.secure || isTrustworthy(url)) && (!postFromOtherSite || one.sameSite === 'None'),
+        (cookie) =>
+          (!cookie.secure || isTrustworthy(url)) &&
+          (!postFromOtherSite || cookie.sameSite === 'None'),
       )
       .toSorted((a, b) => b.path.length - a.path.length)
       .map(({ name, value }) => `${name}=${value}`)
@@ -102,13 +104,14 @@ export class CookieJar implements Iterable<Cookie> {
   }
 
   get(name: string): string | undefined {
-    return [...this].find((one) => one.name === name)?.value
+    return [...this].find((cookie) => cookie.name === name)?.value
   }
   has(name: string): boolean {
     return this.get(name) !== undefined
   }
   *[Symbol.iterator](): Iterator<Cookie> {
-    for (const one of this.#cookies.values()) if (one.expiresAtMs > this.#nowMs()) yield one
+    for (const cookie of this.#cookies.values())
+      if (cookie.expiresAtMs > this.#nowMs()) yield cookie
   }
 
   /** `Max-Age` takes precedence over `Expires` (§5.3, step 3). */

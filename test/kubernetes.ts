@@ -34,10 +34,8 @@ export const INSTANCES = resourcesOf(
 )
 
 export const resource = <K extends Resource['kind']>(kind: K): Extract<Resource, { kind?: K }> =>
-  (RESOURCES.find((one) => one.kind === kind) ?? expect.fail(`There is no ${kind}.`)) as Extract<
-    Resource,
-    { kind?: K }
-  >
+  (RESOURCES.find((candidate) => candidate.kind === kind) ??
+    expect.fail(`There is no ${kind}.`)) as Extract<Resource, { kind?: K }>
 
 export const POD =
   resource('StatefulSet').spec?.template.spec ?? expect.fail('The StatefulSet has no pod.')

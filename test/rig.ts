@@ -545,4 +545,4 @@ export async function createRig(options: RigOptions = {}) {
 
 /** Returns the reasons of a list of revocations. */
 export const reasons = (committed: Committed[]): string[] =>
-  committed.map((one) => one.revocation.reason)
+  committed.map((entry) => entry.revocation.reason)

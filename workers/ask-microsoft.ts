@@ -26,7 +26,7 @@ const GIVE_UP_MS = 24 * 3600_000
 export async function askMicrosoft(deps: Deps, going: () => boolean = () => true): Promise<number> {
   const { tenants } = deps.connection.current()
   const tried = await Promise.all(tenants.map((tid) => askOf(deps, tid, going)))
-  return tried.reduce((sum, one) => sum + one, 0)
+  return tried.reduce((sum, count) => sum + count, 0)
 }
 
 async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<number> {

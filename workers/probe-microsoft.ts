@@ -121,8 +121,8 @@ export class Probing {
     // Removed only now, so that sessions which the store could not read are still requested in the
     // next turn.
     for (const sid of wanted) lane.wanted.delete(sid)
-    await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (one) =>
-      this.#probe(tid, lane, one),
+    await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (probeDue) =>
+      this.#probe(tid, lane, probeDue),
     )
     if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
@@ -158,7 +158,7 @@ export class Probing {
     const found = await Promise.all(
       sids.map((sid) => this.#deps.store.findProbe(sid, this.#deps.clock.now())),
     )
-    return found.filter((one) => one !== undefined)
+    return found.filter((probeDue) => probeDue !== undefined)
   }
 
   async #probe(tid: string, lane: Lane, due: ProbeDue): Promise<void> {

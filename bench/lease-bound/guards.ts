@@ -98,17 +98,17 @@ function serveGuards(dir: string): void {
   const watched = new Map<number, Watched>()
   const look = (): void => {
     const nowMs = sharedMs()
-    for (const [id, one] of watched) if (one.nextMs <= nowMs) check(id, one, nowMs)
+    for (const [id, guard] of watched) if (guard.nextMs <= nowMs) check(id, guard, nowMs)
   }
-  const check = (id: number, one: Watched, nowMs: number): void => {
-    const { acknowledgedMs, ended, leaseMs, of, lastMs } = one
+  const check = (id: number, guard: Watched, nowMs: number): void => {
+    const { acknowledgedMs, ended, leaseMs, of, lastMs } = guard
     const sinceMs = acknowledgedMs === undefined ? -1 : nowMs - acknowledgedMs
-    one.nextMs = nowMs + periodMs(sinceMs, leaseMs)
+    guard.nextMs = nowMs + periodMs(sinceMs, leaseMs)
     targets.forEach(({ accepts, client, isSlow, judges }, n) => {
       if (isSlow && id % SHARE_OF_SLOW !== 0) return
       const most = MOST_UNDER_WAY[isSlow ? 'slow' : 'fast']
       const send = (subject: Subject, request: () => Promise<boolean>): void => {
-        const underWay = one.underWay[subject]
+        const underWay = guard.underWay[subject]
         const running = underWay[n] ?? 0
         if (running >= most) return
         underWay[n] = running + 1
@@ -152,8 +152,8 @@ function serveGuards(dir: string): void {
       return {}
     },
     async acknowledged({ id, atMs }: GuardsAsked['acknowledged']['in']) {
-      const one = watched.get(id)
-      if (one !== undefined) one.acknowledgedMs = atMs
+      const guard = watched.get(id)
+      if (guard !== undefined) guard.acknowledgedMs = atMs
       return {}
     },
     async done({ id }: GuardsAsked['done']['in']) {

@@ -204,7 +204,7 @@ function printSubject(
 /** Returns how many there are, p50, p99 and the largest. */
 function distribution(times: readonly (readonly [ms: number, count: number])[]): number[] {
   const sorted = times.toSorted(([a], [b]) => a - b)
-  const all = sorted.reduce((count, [, one]) => count + one, 0)
+  const all = sorted.reduce((count, [, occurrences]) => count + occurrences, 0)
   const at = (share: number): number => {
     let passed = 0
     return sorted.find(([, count]) => (passed += count) >= share * all)?.[0] ?? 0

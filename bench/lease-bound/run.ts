@@ -661,8 +661,10 @@ class Slice {
         if (kind !== RESUMED && kind !== STARTED_WRONG) delete faults[kind]
     this.#kinds = Object.keys(faults)
     // Those that are too rare, or all. A killed broker starts slowly on a busy machine, so it is rarer.
-    const rare = rareOf(this.#part, this.#tally, this.#options).filter((one) => one in faults)
-    const all = [...this.#kinds, ...this.#kinds.filter((one) => one !== KILLED)]
+    const rare = rareOf(this.#part, this.#tally, this.#options).filter(
+      (candidate) => candidate in faults,
+    )
+    const all = [...this.#kinds, ...this.#kinds.filter((candidate) => candidate !== KILLED)]
     if (this.#coming.length === 0)
       this.#coming.push(...random.shuffled(rare.length > 0 ? rare : all))
     const kind = this.#coming.shift() ?? KILLED

@@ -84,7 +84,7 @@ export interface Site {
 export async function openSite(name: 'sqlite' | 'postgres', rate: () => number): Promise<Site> {
   const closing: (() => unknown)[] = []
   const close = async (): Promise<void> => {
-    for (const one of closing.splice(0).reverse()) await one()
+    for (const stop of closing.splice(0).reverse()) await stop()
   }
   try {
     const dir = mkdtempSync(join(tmpdir(), 'cmb-bound-'))
@@ -138,7 +138,7 @@ async function keptPort(): Promise<number> {
 export async function stopped(pids: readonly number[], ms: number): Promise<void> {
   const send = (signal: NodeJS.Signals): void => {
     // 0 and 1 would be other processes.
-    for (const pid of pids.filter((one) => one > 1))
+    for (const pid of pids.filter((candidate) => candidate > 1))
       try {
         process.kill(pid, signal)
       } catch {

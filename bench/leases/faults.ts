@@ -59,7 +59,7 @@ export async function measureFault(fault: Fault): Promise<Outage[]> {
       ),
     )
     await sleep(2_000)
-    const stop = watched.map((one) => ask(one))
+    const stop = watched.map((instances) => ask(instances))
     await happen(fault, site)
     return await Promise.all(stop.map((end) => end()))
   } finally {
@@ -115,7 +115,7 @@ async function openInstances(
 function ask({ guards, leaseSeconds, token }: Instances): () => Promise<Outage> {
   const withoutMs = guards.map(() => 0)
   const ranOut = (): number =>
-    guards.reduce((sum, one) => sum + one.status().counters.leasesRunOut, 0)
+    guards.reduce((sum, ms) => sum + ms.status().counters.leasesRunOut, 0)
   const before = ranOut()
   let lastMs = performance.now()
   const look = async (): Promise<void> => {
@@ -135,7 +135,7 @@ function ask({ guards, leaseSeconds, token }: Instances): () => Promise<Outage> 
     )
     return {
       leaseSeconds,
-      seconds: round(withoutMs.reduce((sum, one) => sum + one, 0) / guards.length / 1000),
+      seconds: round(withoutMs.reduce((sum, ms) => sum + ms, 0) / guards.length / 1000),
       most: round(Math.max(...withoutMs) / 1000),
       ranOut: ranOut() - before,
     }

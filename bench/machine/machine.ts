@@ -96,7 +96,7 @@ export function cpuSecondsOfAll(pid: number): number {
     const stats = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .map((name) => ({ pid: Number(name), fields: statOf(name) }))
-    const ours = stats.filter((one) => one.pid === pid || Number(one.fields[1]) === pid)
+    const ours = stats.filter((stat) => stat.pid === pid || Number(stat.fields[1]) === pid)
     return (
       ours.reduce(
         (sum, { fields }) =>

@@ -27,11 +27,11 @@ export function randomOf(seed: number, stream: string): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
   const between = (from: number, to: number): number => from + Math.floor(next() * (to - from + 1))
-  const one = <T>(of: readonly T[]): T => of[between(0, of.length - 1)] as T
+  const pick = <T>(of: readonly T[]): T => of[between(0, of.length - 1)] as T
   return {
     next,
     between,
-    one,
+    one: pick,
     chance: (share) => next() < share,
     shuffled(of) {
       const left = [...of]
@@ -39,7 +39,7 @@ export function randomOf(seed: number, stream: string): Random {
     },
     some(of) {
       const chosen = of.filter(() => next() < 0.6)
-      return chosen.length > 0 ? chosen : [one(of)]
+      return chosen.length > 0 ? chosen : [pick(of)]
     },
   }
 }

@@ -104,7 +104,7 @@ async function signOutForm({ pool }: Stage, session: string): Promise<Form> {
   const form = new URLSearchParams({ scope: 'device' })
   for (const [tag] of html.matchAll(/<input\b[^>]*type="hidden"[^>]*>/g)) {
     const [name, value] = ['name', 'value'].map(
-      (one) => new RegExp(`\\s${one}="([^"]*)"`).exec(tag)?.[1] ?? '',
+      (attribute) => new RegExp(`\\s${attribute}="([^"]*)"`).exec(tag)?.[1] ?? '',
     )
     form.set(name ?? '', value ?? '')
   }

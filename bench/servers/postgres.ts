@@ -52,8 +52,8 @@ export function otherUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
   const line = ['postgres', 'nobody']
-    .map((name) => lines.find((one) => one.startsWith(`${name}:`)))
-    .find((one) => one !== undefined)
+    .map((name) => lines.find((candidate) => candidate.startsWith(`${name}:`)))
+    .find((candidate) => candidate !== undefined)
   const [, , uid, gid] = (line ?? '').split(':')
   return { uid: Number(uid), gid: Number(gid) }
 }

@@ -150,13 +150,13 @@ class ActsBench {
     if (name !== ALONE && !this.plan.named.some((text) => name.includes(text))) return
     const all: Omit<Figure, 'name'>[] = []
     for (let round = 0; round < rounds; round++) all.push(await this.#round(act))
-    const median = (of: (one: Omit<Figure, 'name'>) => number): number => quantile(all.map(of), 0.5)
+    const median = (of: (run: Omit<Figure, 'name'>) => number): number => quantile(all.map(of), 0.5)
     const figure = {
       name,
-      seconds: median((one) => one.seconds),
-      loopMs: median((one) => one.loopMs),
-      loopCpuMs: median((one) => one.loopCpuMs),
-      refreshMs: median((one) => one.refreshMs),
+      seconds: median((run) => run.seconds),
+      loopMs: median((run) => run.loopMs),
+      loopCpuMs: median((run) => run.loopCpuMs),
+      refreshMs: median((run) => run.refreshMs),
     }
     this.figures.push(figure)
     this.plan.say(
@@ -243,15 +243,15 @@ function refreshing(store: Store, now: number): () => Promise<number> {
   const took: number[] = []
   const stopped = new AbortController()
   const line = async (): Promise<void> => {
-    let one = await grant(store, now)
+    let current = await grant(store, now)
     while (!stopped.signal.aborted) {
       const begun = performance.now()
-      const answer = await store.rotateRefreshToken({ ...one, clientId: 'client-0', now })
+      const answer = await store.rotateRefreshToken({ ...current, clientId: 'client-0', now })
       took.push(performance.now() - begun)
       // A revocation of everything ends the session. A new sign-in continues the line.
-      one =
+      current =
         answer.outcome === 'rotated'
-          ? { ...one, generation: answer.family.generation }
+          ? { ...current, generation: answer.family.generation }
           : await grant(store, now)
       await sleep(5)
     }

@@ -59,7 +59,10 @@ export async function starts(
     const port = await freePort()
     const env = brokerSettings(dataDir, port)
     // The start on an empty store, which measures the process itself on this machine.
-    const all = [await empty(port), await one('start: everything due at once', env, port, [])]
+    const all = [
+      await empty(port),
+      await startProcess('start: everything due at once', env, port, []),
+    ]
     const guards = Array.from({ length: GUARDS }, (_, n) => ({
       clientId: `client-${n % CLIENTS}`,
       guard: `g${n}`,
@@ -68,7 +71,9 @@ export async function starts(
       guard: guard.guard,
       authorization: basic(guard.clientId, secrets.get(guard.clientId) ?? ''),
     }))
-    all.push(await one(`start: the same, ${GUARDS} guards ask for a snapshot`, env, port, known))
+    all.push(
+      await startProcess(`start: the same, ${GUARDS} guards ask for a snapshot`, env, port, known),
+    )
     return all
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
@@ -78,7 +83,7 @@ export async function starts(
 async function empty(port: number): Promise<Start> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmb-start-'))
   try {
-    return await one('start: an empty store', brokerSettings(dataDir, port), port, [])
+    return await startProcess('start: an empty store', brokerSettings(dataDir, port), port, [])
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
@@ -112,7 +117,7 @@ interface Guard {
  * Runs the built broker in its own process, from its start until it has been watched, and ends it
  * by SIGTERM as a deployment does.
  */
-async function one(
+async function startProcess(
   name: string,
   env: Record<string, string>,
   port: number,

@@ -51,11 +51,11 @@ function readOptions(args: string[]): Asked {
     },
   })
   const { users, clients, json, help, stdin } = values
-  const settings = values.set.map((one) => {
-    const at = one.indexOf('=')
+  const settings = values.set.map((assignment) => {
+    const at = assignment.indexOf('=')
     if (at < 1)
       throw new Error('--set takes NAME=VALUE, for example --set BROKER_SESSION_IDLE_SECONDS=60.')
-    return [one.slice(0, at), one.slice(at + 1)] as const
+    return [assignment.slice(0, at), assignment.slice(at + 1)] as const
   })
   if (!/^\d{1,5}$/.test(values.port))
     throw new Error('--port takes a number from 1024 to 65532, or 0 for any free ports.')
@@ -76,7 +76,7 @@ const announcement = ({ issuer, operators, microsoft, control, clients, users }:
 Issuer      ${issuer}
 Operators   ${operators}/ops
 Microsoft   ${microsoft} (simulated)
-Clients     ${clients.map((one) => `${one.client_id}${one.client_secret === undefined ? '' : ` (secret ${one.client_secret})`}`).join('\n            ')}
+Clients     ${clients.map((client) => `${client.client_id}${client.client_secret === undefined ? '' : ` (secret ${client.client_secret})`}`).join('\n            ')}
 Users       ${users.join(', ')}
 
 Sign a user in:

@@ -98,10 +98,13 @@ function complete(text: string, made: Map<string, string>): string {
     document.errors.length > 0 ? undefined : (document.toJS() as { clients?: unknown } | null)
   if (
     !Array.isArray(content?.clients) ||
-    !content.clients.every((one) => typeof one === 'object' && one !== null)
+    !content.clients.every((client) => typeof client === 'object' && client !== null)
   )
     return text
-  return stringify({ ...content, clients: content.clients.map((one) => completed(one, made)) })
+  return stringify({
+    ...content,
+    clients: content.clients.map((client) => completed(client, made)),
+  })
 }
 
 async function apply(
@@ -122,11 +125,11 @@ async function apply(
     // completed file.
     const asWritten = await read(ready)
     const known = new Set(whole.problems.map(withoutLine))
-    const problems = (asWritten.ok ? whole : asWritten).problems.filter((one) =>
-      known.has(withoutLine(one)),
+    const problems = (asWritten.ok ? whole : asWritten).problems.filter((problem) =>
+      known.has(withoutLine(problem)),
     )
     throw new Error(
-      `${from} has problems:\n${problems.map((one) => `  ${from === OPTION ? withoutLine(one) : one}`).join('\n')}`,
+      `${from} has problems:\n${problems.map((problem) => `  ${from === OPTION ? withoutLine(problem) : problem}`).join('\n')}`,
     )
   }
   renameSync(`${file}.new`, file)

@@ -92,9 +92,9 @@ async function start(options: BrokerOptions, say: (text: string) => void): Promi
       operators: `http://localhost:${ports.operators}`,
       microsoft: entra.origin,
       control: { url, header, secret },
-      clients: clients.known().map((one) => ({
-        client_id: one.clientId,
-        ...(one.secret !== undefined && { client_secret: one.secret }),
+      clients: clients.known().map((client) => ({
+        client_id: client.clientId,
+        ...(client.secret !== undefined && { client_secret: client.secret }),
       })),
       users: entra.world.users().map(({ upn }) => upn),
     }

@@ -107,7 +107,7 @@ export function readUsers(users: unknown): Directory {
 }
 
 const problemsIn = (where: string, problems: readonly string[]): Error =>
-  new Error(`${where} has problems:\n${problems.map((one) => `  ${one}`).join('\n')}`)
+  new Error(`${where} has problems:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
 
 interface Found {
   path: Path

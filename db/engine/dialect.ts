@@ -91,7 +91,7 @@ export function rowsOf<const C extends Record<string, ListedType>>(
     key: sql.raw(`'${name}'`),
     type: sql.raw(type),
   }))
-  const joined = (write: (one: (typeof all)[number]) => SQL): SQL =>
+  const joined = (write: (column: (typeof all)[number]) => SQL): SQL =>
     sql.join(all.map(write), sql`, `)
   const rows = perEngine({
     sqlite: sql`(SELECT ${joined(({ name, key }) => sql`value ->> ${key} AS ${name}`)} FROM json_each(${list})) AS listed`,

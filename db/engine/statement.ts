@@ -69,12 +69,12 @@ const FEW = 2
 
 /** Runs a statement for each of a few rows, or one statement for all of many. */
 export function* runForEach<P extends Params>(
-  one: Statement<P, never>,
+  statement: Statement<P, never>,
   each: Statement<{ list: string }, never>,
   rows: readonly P[],
 ): Act<void> {
   if (rows.length > FEW) yield* each.run({ list: listOf(rows) })
-  else for (const row of rows) yield* one.run(row)
+  else for (const row of rows) yield* statement.run(row)
 }
 
 /** Casts a value whose type Postgres cannot infer from its place. */

@@ -123,8 +123,8 @@ function* place(input: LockInput, known: Known): Act<Answer> {
   const selector = selectorOf(target, known.sub)
   const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
   const committed: Committed[] = []
-  for (const one of selector === undefined ? others : [selector, ...others])
-    committed.push(yield* revoke({ selector: one, reason: 'locked', now, ...about }))
+  for (const covered of selector === undefined ? others : [selector, ...others])
+    committed.push(yield* revoke({ selector: covered, reason: 'locked', now, ...about }))
   const seq = committed[0]?.revocation.seq
   const id = `l_${yield* newId()}`
   const words = {

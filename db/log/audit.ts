@@ -301,7 +301,9 @@ export async function pageOfAudit(
   const filters = filtersOf(input)
   const rising = input.after !== undefined
   const { list, end } =
-    windows[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
+    windows[INDEXED.find((candidate) => filters[candidate] !== null) ?? 'none'][
+      rising ? 'rising' : 'falling'
+    ]
   // Each name is read by itself: the index has the entries of one name in the order of their ids.
   const targets = input.orTarget === undefined ? [filters.target] : [filters.target, input.orTarget]
   const inOrder = (a: { id: number }, b: { id: number }): number =>
@@ -313,8 +315,8 @@ export async function pageOfAudit(
     const wanted = { ...filters, ...from, limit: room }
     const ends: Place[] = []
     for (const target of targets) {
-      const one = yield* end.get({ ...wanted, target, skip })
-      if (one !== undefined) ends.push(one)
+      const row = yield* end.get({ ...wanted, target, skip })
+      if (row !== undefined) ends.push(row)
     }
     const reached = ends.toSorted(inOrder)[0]
     const window =

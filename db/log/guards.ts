@@ -154,8 +154,8 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
       streams.map((stream) => ({ stream, clientId, seq, atMs })),
     ),
   )
-  const news = reports.filter((one) => !before.has(nameOf(one)))
-  for (const clientId of new Set(news.map((one) => one.clientId)))
+  const news = reports.filter((guardReport) => !before.has(nameOf(guardReport)))
+  for (const clientId of new Set(news.map((guardReport) => guardReport.clientId)))
     yield* forgetOldest.run({ clientId })
   return judged
 }
@@ -189,10 +189,10 @@ export function* recordEnforced(...reports: GuardReport[]): Act<{
   const read = new Map<string, Entry[]>()
   const ofThisLog = reports.filter(({ epoch }) => epoch === log.epoch).toSorted(byName)
   for (const turn of inTurns(ofThisLog, nameOf))
-    for (const one of yield* record(turn, log.seq)) {
-      const { clientId, reportedAtMs } = one.input
-      if (one.ranOut > 0) ranOut.push({ clientId, times: one.ranOut })
-      const entries = yield* reachedBy(one, read)
+    for (const judged of yield* record(turn, log.seq)) {
+      const { clientId, reportedAtMs } = judged.input
+      if (judged.ranOut > 0) ranOut.push({ clientId, times: judged.ranOut })
+      const entries = yield* reachedBy(judged, read)
       reached.push(...entries.map((entry) => ({ ...entry, clientId, reportedAtMs })))
     }
   return { reached, ranOut }

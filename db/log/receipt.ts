@@ -152,7 +152,7 @@ function* participantsOf({
   const sid = 'sid' in selector ? selector.sid : null
   const sub = 'sub' in selector ? selector.sub : null
   const parts = yield* partsOf.all({ seq, sid, sub })
-  if (new Set(parts.map((one) => one.sid)).size < ended) return undefined
+  if (new Set(parts.map((part) => part.sid)).size < ended) return undefined
   return [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
 }
 

@@ -276,7 +276,9 @@ export async function pageOfRevocations(
       searchedTo: undefined,
     }
   const by =
-    (['caseReference', 'clientId', 'tid'] as const).find((one) => filters[one] !== null) ?? 'none'
+    (['caseReference', 'clientId', 'tid'] as const).find(
+      (candidate) => filters[candidate] !== null,
+    ) ?? 'none'
   const size = Math.min(WINDOW, most)
   const from = { seq: await read(() => beginning(before, filters.until)), at: 0 }
   return searchBack<LoggedRevocation, Place>(from, { limit, most }, ({ seq }, room) =>

@@ -50,7 +50,7 @@ const due = query(
 type One = { sid: string; now: number }
 const oneOf = (p: Takes<One>, f: ReturnType<typeof sql>) =>
   sql`SELECT ${f} FROM ${sessions} ${joinUser} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)} AND ${isProbed(p)}`
-const one = query(dueFields, (p: Takes<One>, f) => oneOf(p, f))
+const oneDue = query(dueFields, (p: Takes<One>, f) => oneOf(p, f))
 const probedFields = { ...dueFields, ...columnsOf(sessions, 'roles') }
 const oneLocked = query(
   probedFields,
@@ -88,7 +88,7 @@ export function* dueProbes(places: Places): Act<ProbeDue[]> {
 
 /** Returns one session in the form of `takeProbes`, if it is live and has Microsoft's tokens. */
 export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> {
-  const row = yield* one.get({ sid, now })
+  const row = yield* oneDue.get({ sid, now })
   return row && dueOf(row)
 }
 

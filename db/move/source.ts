@@ -145,8 +145,8 @@ function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
     close() {
       if (db.open) db.close()
       ownedAsItsDirectory(
-        [`${file}.lock`, `${file}.move`, `${file}-wal`, `${file}-shm`].filter((one) =>
-          existsSync(one),
+        [`${file}.lock`, `${file}.move`, `${file}-wal`, `${file}-shm`].filter((candidate) =>
+          existsSync(candidate),
         ),
         dirname(file),
       )

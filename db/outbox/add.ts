@@ -130,7 +130,7 @@ const setSessions = command(
 
 /** Returns the sids that logout tokens by `sub` list, each once. */
 const sessionsIn = (...payloads: (string | null)[]): string[] => [
-  ...new Set(payloads.flatMap((one) => one?.split(' ') ?? [])),
+  ...new Set(payloads.flatMap((payload) => payload?.split(' ') ?? [])),
 ]
 
 interface Superseded {
@@ -139,9 +139,14 @@ interface Superseded {
   seq: number
   state: DeliveryState
 }
-function* close(one: Superseded, by: string, moves: Move[]): Act<void> {
-  yield* supersede.run({ id: one.id, by, atMs: yield* currentMs() })
-  moves.push({ clientId: one.clientId, seq: one.seq, from: one.state, to: 'superseded' })
+function* close(superseded: Superseded, by: string, moves: Move[]): Act<void> {
+  yield* supersede.run({ id: superseded.id, by, atMs: yield* currentMs() })
+  moves.push({
+    clientId: superseded.clientId,
+    seq: superseded.seq,
+    from: superseded.state,
+    to: 'superseded',
+  })
 }
 
 /**

@@ -188,7 +188,7 @@ function settled(row: RecordedRow | undefined, { id, result }: Result): Settled 
 function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   const rows = yield* locked.all({ ids: listOf(results.map(({ id }) => id)) })
   const before = new Map(rows.map((row) => [row.id, row]))
-  const all = results.flatMap((one) => settled(before.get(one.id), one) ?? [])
+  const all = results.flatMap((result) => settled(before.get(result.id), result) ?? [])
   yield* runForEach(
     settle,
     settleAll,
@@ -199,7 +199,7 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
     proveAll,
     all.map(({ proof }) => proof),
   )
-  return new Map(all.map((one) => [one.written.id, one]))
+  return new Map(all.map((outcome) => [outcome.written.id, outcome]))
 }
 
 /**
@@ -210,12 +210,12 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
 export function* recordInto(results: readonly Result[], moves: Move[]): Act<boolean[]> {
   const counted = results.map(() => false)
   for (const turn of inTurns([...results.entries()], ([, { id }]) => id)) {
-    const done = yield* settleEach(turn.map(([, one]) => one))
+    const done = yield* settleEach(turn.map(([, result]) => result))
     for (const [place, { id }] of turn) {
-      const one = done.get(id)
-      if (one === undefined) continue
-      moves.push(one.move)
-      counted[place] = !one.late
+      const outcome = done.get(id)
+      if (outcome === undefined) continue
+      moves.push(outcome.move)
+      counted[place] = !outcome.late
     }
   }
   return counted
@@ -246,12 +246,12 @@ export function* recordDelivery(result: Result): Act<boolean> {
  * Releases a lease unused (drain, breaker open): the delivery is due again at `nextAttemptAtMs`,
  * and the attempt is not counted.
  */
-export function* releaseDelivery(one: {
+export function* releaseDelivery(lease: {
   id: string
   attempt: number
   nextAttemptAtMs: number
 }): Act<void> {
-  yield* giveBack.run({ ...one, made: one.attempt - 1 })
+  yield* giveBack.run({ ...lease, made: lease.attempt - 1 })
 }
 export function* findDelivery(id: string): Act<Delivery | undefined> {
   const row = yield* byId.get({ id })

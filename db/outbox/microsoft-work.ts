@@ -184,7 +184,7 @@ const inOrder = <T extends MicrosoftWork>(work: readonly T[]): T[] =>
 
 /** Persists work. Existing work is requested again, and due now. */
 export function* askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Act<void> {
-  for (const one of inOrder(work)) yield* ask.run({ ...one, nowMs })
+  for (const job of inOrder(work)) yield* ask.run({ ...job, nowMs })
 }
 
 export function* hasPendingMicrosoftWork(work: MicrosoftWork): Act<boolean> {
@@ -285,7 +285,7 @@ export function* claimMicrosoftWork(input: {
  * have claimed since is left alone.
  */
 export function* releaseMicrosoftWork(work: readonly QueuedMicrosoftWork[]): Act<void> {
-  for (const one of inOrder(work)) yield* release.run({ ...one, untilMs: one.leasedUntilMs })
+  for (const job of inOrder(work)) yield* release.run({ ...job, untilMs: job.leasedUntilMs })
 }
 
 /** Deletes work that is done, unless it was requested again since. */

@@ -58,7 +58,7 @@ async function counted({ read }: Engine, own: Target[], clientId: string): Promi
     const from: Place = place
     const rows = await read(() => page.all({ clientId, ...from }))
     for (const { targetId, atMs } of rows) {
-      const target = own.find((one) => one.targetId === targetId)
+      const target = own.find((candidate) => candidate.targetId === targetId)
       const known = found.get(targetId)
       // Rows come oldest first, so the first row of a target is its oldest.
       if (known !== undefined) known.pending += 1

@@ -32,8 +32,8 @@ export interface Server {
 export const SERVER = `(SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
   CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline`
 
-export const isSame = (one: Server, other: Server | undefined): boolean =>
-  one.systemIdentifier === other?.systemIdentifier && one.timeline === other.timeline
+export const isSame = (a: Server, b: Server | undefined): boolean =>
+  a.systemIdentifier === b?.systemIdentifier && a.timeline === b.timeline
 
 /** One connection for the lease, and one to take over a log. */
 const LEASE_CONNECTIONS = 2

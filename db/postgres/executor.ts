@@ -40,13 +40,13 @@ function render(statement: AnyStatement): Rendered {
   const known = rendered.get(statement)
   if (known !== undefined) return known
   const query = statement.render('postgres', dialect)
-  const one = {
+  const compiled = {
     name: `broker_${allStatements().indexOf(statement)}`,
     text: query.sql,
     values: valuesOf(query.params),
   }
-  rendered.set(statement, one)
-  return one
+  rendered.set(statement, compiled)
+  return compiled
 }
 
 /**
@@ -72,7 +72,7 @@ export function askedRows<P extends object>(types: {
     column: sql.identifier(name),
     type: sql.raw(`${type}[]`),
   }))
-  const joined = (write: (one: (typeof columns)[number]) => SQL): SQL =>
+  const joined = (write: (column: (typeof columns)[number]) => SQL): SQL =>
     sql.join(columns.map(write), sql`, `)
   const rows = sql`unnest(${joined(({ name, type }) => sql`CAST(${sql.placeholder(name)} AS ${type})`)})
     WITH ORDINALITY AS asked(${joined(({ column }) => sql`${column}`)}, place)`
@@ -95,7 +95,7 @@ export function setStatement<P extends object, F extends Fields>(
   const values = valuesOf(query.params)
   return {
     query(acts) {
-      const ofEach = acts.map((one) => values(one as never))
+      const ofEach = acts.map((act) => values(act as never))
       return {
         name,
         text: query.sql,

@@ -57,7 +57,7 @@ export async function buildIndexes(
   for (const { name, isInvalid } of await unbuilt(client, indexes)) {
     onBuild(name)
     if (isInvalid) await client.query(`DROP INDEX CONCURRENTLY ${NAMESPACE}."${name}"`)
-    const index = indexes.find((one) => one.name === name)
+    const index = indexes.find((candidate) => candidate.name === name)
     if (index !== undefined) await client.query(index.create)
   }
 }

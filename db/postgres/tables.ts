@@ -22,5 +22,5 @@ function movedTable(table: SQLiteTable): MovedTable {
 }
 
 export const TABLES: readonly MovedTable[] = Object.values<unknown>(schema)
-  .filter((one) => is(one, SQLiteTable))
+  .filter((candidate) => is(candidate, SQLiteTable))
   .map((table) => movedTable(table))

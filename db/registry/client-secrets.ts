@@ -95,10 +95,11 @@ export function* addSecret(
   now: number,
 ): Act<void> {
   yield* put.run({ clientId, id, hash, createdAt, expiresAt })
-  const others = (yield* secretsOf(clientId)).filter((one) => one.id !== id)
-  const valid = others.filter((one) => one.expiresAt === undefined || one.expiresAt > now)
+  const others = (yield* secretsOf(clientId)).filter((secret) => secret.id !== id)
+  const valid = others.filter((secret) => secret.expiresAt === undefined || secret.expiresAt > now)
   const kept = valid.slice(Math.max(0, valid.length - VALID_SECRETS + 1))
-  for (const one of others) if (!kept.includes(one)) yield* drop.run({ clientId, id: one.id })
+  for (const secret of others)
+    if (!kept.includes(secret)) yield* drop.run({ clientId, id: secret.id })
 }
 
 /**

@@ -52,7 +52,9 @@ export function* replaceTargets(clientId: string, uris: readonly string[]): Act<
   const seq = yield* headOfOpening()
   for (const { targetId, uri } of present)
     if (!uris.includes(uri)) yield* removeTarget.run({ targetId, seq })
-  for (const uri of uris.filter((one) => !present.some((target) => target.uri === one))) {
+  for (const uri of uris.filter(
+    (candidate) => !present.some((target) => target.uri === candidate),
+  )) {
     const added = { clientId, uri, addedSeq: seq }
     if ((yield* restore.run(added)) === 0)
       yield* addTarget.run({ ...added, targetId: targetIdOf(clientId, uri) })

@@ -130,7 +130,7 @@ function formerTenants(
   }))
   const kept = before.formerTenants.filter(
     ({ tid, removedAt }) =>
-      now - removedAt <= FORMER_SECONDS && !taken.some((one) => one.tid === tid),
+      now - removedAt <= FORMER_SECONDS && !taken.some((tenant) => tenant.tid === tid),
   )
   return [...kept, ...taken]
 }

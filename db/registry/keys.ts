@@ -99,7 +99,7 @@ export function* activateKey({
   retireAt: number
   now: number
 }): Act<boolean> {
-  const key = (yield* lockAll.all({})).find((one) => one.kid === kid)
+  const key = (yield* lockAll.all({})).find((candidate) => candidate.kid === kid)
   if (key?.state !== 'next') return false
   yield* retireActive.run({ alg: key.alg, retireAt })
   yield* activate.run({ kid, now })

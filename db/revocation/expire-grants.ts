@@ -23,7 +23,7 @@ const page = query(
 type Grant = { sid: string; clientId: string }
 const isOne = (p: Takes<Grant>) =>
   sql`${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`
-const one = query(
+const oneGrant = query(
   {
     ...columnsOf(participants, 'joinedSeq', 'freshUntil'),
     cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`),
@@ -38,7 +38,7 @@ const done = command(
 function* expire(grant: Grant, now: number): Act<Committed[]> {
   yield* lockSession(grant.sid)
   const session = yield* sessionBySid(grant.sid)
-  const row = yield* one.get(grant)
+  const row = yield* oneGrant.get(grant)
   // Another broker has already ended the grant, or the user has signed in again since.
   if (row === undefined || row.freshUntil === null || row.freshUntil > now) return []
   yield* done.run(grant)

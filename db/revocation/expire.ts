@@ -93,8 +93,8 @@ function* sweep({ now, limit, place }: { now: number; limit: number; place: Plac
   // sweeps end each session once.
   if (found.length > 0) yield* lockHead()
   for (const { sid } of found) {
-    const one = yield* expire(sid, now)
-    if (one !== undefined) committed.push(one)
+    const revocation = yield* expire(sid, now)
+    if (revocation !== undefined) committed.push(revocation)
   }
   // A page with fewer than `limit` sessions to end is done, and the next act continues after it.
   // After the last page comes the first.

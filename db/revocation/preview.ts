@@ -112,7 +112,8 @@ class Count {
     if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
     if (this.#until !== undefined && row.authenticatedAt > this.#until) return
     const delivered = tookPart.filter(
-      (one) => this.#only === undefined || (one.clientId === this.#only && !this.#hasEnded(one)),
+      (target) =>
+        this.#only === undefined || (target.clientId === this.#only && !this.#hasEnded(target)),
     )
     if (this.#only !== undefined && delivered.length === 0) return
     this.#sessions += 1
@@ -123,7 +124,7 @@ class Count {
       if (this.#raises && !provable.includes(row.tid)) this.#withoutFreshSignIn += 1
       this.#sentBySub = new Set()
     }
-    for (const one of delivered) this.#deliver(one)
+    for (const target of delivered) this.#deliver(target)
   }
 
   /**
@@ -193,10 +194,11 @@ export async function previewRevocation(
   const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' }, authenticatedUntil)
   const provable = await read(tenantsWithAuthTime)
   const otherSubjects: string[] = []
-  for (const one of selectors)
-    if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))
-  for (const one of selectors)
-    await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
+  for (const selector of selectors)
+    if (selector.kind === 'subject')
+      otherSubjects.push(...(await read(() => otherUsersOf(selector.sub))))
+  for (const selector of selectors)
+    await countAll({ read }, selector, now, (row, tookPart) => count.add(row, tookPart, provable))
   return { ...count.result(), otherSubjects }
 }
 

@@ -49,7 +49,9 @@ function isLocked({ tid, oid, homeId, clients = [], audience }: Concerned): SQL 
       ? []
       : [sql`${locks.audience} IS NOT NULL AND ${locks.audience} = ${audience}`]
   return sql.join(
-    [...user, ...home, ...tenant, ...client, ...owner].map((one) => sql`(${isOpen} AND ${one})`),
+    [...user, ...home, ...tenant, ...client, ...owner].map(
+      (condition) => sql`(${isOpen} AND ${condition})`,
+    ),
     sql` OR `,
   )
 }

@@ -173,7 +173,7 @@ export function* findHuman({ tid, oid }: { tid: string; oid: string }): Act<Huma
 }
 
 function* othersAt(homeId: string, sub = ''): Act<string[]> {
-  return (yield* sameHuman.all({ homeId, sub })).map((one) => one.sub)
+  return (yield* sameHuman.all({ homeId, sub })).map((user) => user.sub)
 }
 
 export function* otherUsersOf(sub: string): Act<string[]> {

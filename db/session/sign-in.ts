@@ -178,7 +178,7 @@ function* sessionsHere(
  */
 function* endFormer(former: readonly SessionRow[], sub: string, now: number): Act<Committed[]> {
   const committed: Committed[] = []
-  for (const row of former.filter((one) => !isRevoked(one))) {
+  for (const row of former.filter((candidate) => !isRevoked(candidate))) {
     const selector = { kind: 'session', sid: row.sid } as const
     const why = isLive(row, now)
       ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)

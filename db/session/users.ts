@@ -85,7 +85,7 @@ export function* listUsers({
   limit: number
 }): Act<Subject[]> {
   const rows = yield* inOrder.all({ ...after, limit })
-  return rows.map(subjectOf).filter((one) => tid === undefined || one.tid === tid)
+  return rows.map(subjectOf).filter((subject) => tid === undefined || subject.tid === tid)
 }
 
 interface Hits {
@@ -93,7 +93,7 @@ interface Hits {
   more: boolean
 }
 const fits = (words: readonly string[], its: readonly string[]): boolean =>
-  words.every((word) => its.some((one) => one.startsWith(word)))
+  words.every((word) => its.some((candidate) => candidate.startsWith(word)))
 
 /**
  * Searches users for operators, by words of their name, username or address in any order. A word

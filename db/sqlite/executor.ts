@@ -40,19 +40,21 @@ export function createExecutor(
 
   const prepare = (statement: AnyStatement): Prepared => {
     const query = statement.render('sqlite', dialect)
-    const one = {
+    const compiled = {
       statement: db.prepare<unknown[], unknown>(query.sql),
       values: valuesOf(query.params),
     }
-    prepared.set(statement, one)
-    return one
+    prepared.set(statement, compiled)
+    return compiled
   }
   const carryOut = ({ statement, params, wants }: Call): unknown => {
     if (statement.onlyLocks) return undefined
-    const one = prepared.get(statement) ?? prepare(statement)
-    const values = one.values(params)
-    if (wants === 'get') return one.statement.get(...values)
-    return wants === 'all' ? one.statement.all(...values) : one.statement.run(...values).changes
+    const compiled = prepared.get(statement) ?? prepare(statement)
+    const values = compiled.values(params)
+    if (wants === 'get') return compiled.statement.get(...values)
+    return wants === 'all'
+      ? compiled.statement.all(...values)
+      : compiled.statement.run(...values).changes
   }
 
   return {

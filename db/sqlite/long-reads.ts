@@ -22,10 +22,10 @@ export function answerQuestions(port: MessagePort, file: string): void {
   }
   port.on('message', (message: Question | typeof CLOSE) => {
     if (message === CLOSE) return void close()
-    const one = answer(message, reads.acts)
+    const answered = answer(message, reads.acts)
       .then((said) => port.postMessage(said))
-      .finally(() => underWay.delete(one))
-    underWay.add(one)
+      .finally(() => underWay.delete(answered))
+    underWay.add(answered)
   })
 }
 

@@ -93,7 +93,8 @@ export function restoreBackup(input: RestoreInput): Restored {
       unlock()
     }
   } finally {
-    if (!wasThere && !placed) for (const one of [file, `${file}.lock`]) rmSync(one, { force: true })
+    if (!wasThere && !placed)
+      for (const path of [file, `${file}.lock`]) rmSync(path, { force: true })
   }
 }
 
@@ -155,8 +156,8 @@ const openLocksOf = (db: Sqlite): LockTarget[] =>
     .map((row) => lockTarget(row))
 
 const without = (targets: LockTarget[], others: LockTarget[]): LockTarget[] => {
-  const names = new Set(others.map((one) => lockTargetName(one)))
-  return targets.filter((one) => !names.has(lockTargetName(one)))
+  const names = new Set(others.map((target) => lockTargetName(target)))
+  return targets.filter((target) => !names.has(lockTargetName(target)))
 }
 
 /**

@@ -78,7 +78,7 @@ export function createWriter(
   }
 
   const adding =
-    (add: (one: Waiting) => void) =>
+    (add: (waiting: Waiting) => void) =>
     <T>(act: () => T) =>
       new Promise<T>((resolve, reject) => {
         if (closed) return reject(storeClosed())
@@ -111,8 +111,8 @@ function createQueues() {
   const pages: Waiting[] = []
   let passedOver = false
   return {
-    addAct: (one: Waiting): void => void acts.push(one),
-    addPage: (one: Waiting): void => void pages.push(one),
+    addAct: (waiting: Waiting): void => void acts.push(waiting),
+    addPage: (waiting: Waiting): void => void pages.push(waiting),
     isEmpty: (): boolean => acts.length === 0 && pages.length === 0,
     /** Returns what the next transaction runs. */
     next(): Waiting[] {
@@ -133,7 +133,7 @@ function answer(
   ran: readonly Ran[],
   announce: (committed: readonly Committed[]) => void,
 ): void {
-  const revoked = ran.flatMap((one) => (one.ok ? one.revoked : []))
+  const revoked = ran.flatMap((result) => (result.ok ? result.revoked : []))
   if (revoked.length > 0) announce(revoked)
   for (const [i, { resolve, reject }] of batch.entries()) {
     const result = ran[i]

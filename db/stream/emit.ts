@@ -108,16 +108,16 @@ function* emitEvents({ events, sid, clientId }: Emitted, moves: Move[]): Act<Del
   for (const receiver of yield* receivers.all({})) {
     if (clientId !== undefined && receiver.clientId !== clientId) continue
     const metadata = JSON.parse(receiver.metadata) as ClientMetadata
-    for (const one of events) {
-      const { tid } = one.about
+    for (const event of events) {
+      const { tid } = event.about
       if (
-        !delivers(receiver, one.type) ||
+        !delivers(receiver, event.type) ||
         tid === undefined ||
-        !mayHaveEvent(metadata, one.type, tid)
+        !mayHaveEvent(metadata, event.type, tid)
       )
         continue
-      if (yield* tookPart(receiver.clientId, { ...one.about, sid: one.about.sid ?? sid }))
-        refs.push(...(yield* emitSet(receiver, one, { moves })))
+      if (yield* tookPart(receiver.clientId, { ...event.about, sid: event.about.sid ?? sid }))
+        refs.push(...(yield* emitSet(receiver, event, { moves })))
     }
   }
   return refs

@@ -59,21 +59,21 @@ export const streamOf = ({ streamId, eventsRequested, ...row }: StreamRow): Sign
   eventsRequested: parseList(eventsRequested) ?? [],
 })
 
-export const rowOf = (one: SignalStream): StreamRow => ({
-  streamId: one.id,
-  clientId: one.clientId,
-  method: one.method,
-  endpointUrl: one.endpointUrl ?? null,
-  authorizationSealed: one.authorizationSealed ?? null,
-  eventsRequested: JSON.stringify(one.eventsRequested),
-  description: one.description ?? null,
-  status: one.status,
-  statusReason: one.statusReason ?? null,
-  statusBy: one.statusBy,
-  verifiedAt: one.verifiedAt ?? null,
-  askedAt: one.askedAt ?? null,
-  createdAt: one.createdAt,
-  updatedAt: one.updatedAt,
+export const rowOf = (stream: SignalStream): StreamRow => ({
+  streamId: stream.id,
+  clientId: stream.clientId,
+  method: stream.method,
+  endpointUrl: stream.endpointUrl ?? null,
+  authorizationSealed: stream.authorizationSealed ?? null,
+  eventsRequested: JSON.stringify(stream.eventsRequested),
+  description: stream.description ?? null,
+  status: stream.status,
+  statusReason: stream.statusReason ?? null,
+  statusBy: stream.statusBy,
+  verifiedAt: stream.verifiedAt ?? null,
+  askedAt: stream.askedAt ?? null,
+  createdAt: stream.createdAt,
+  updatedAt: stream.updatedAt,
 })
 
 /** Returns the address that the outbox has for a stream. */

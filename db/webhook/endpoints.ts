@@ -90,15 +90,17 @@ const endpointOf = ({
   ...optionals(row),
   id: endpointId,
   // Drops types that a later version wrote: this version cannot send them.
-  events: (parseList(events) as WebhookType[]).filter((one) => WEBHOOK_TYPES.includes(one)),
+  events: (parseList(events) as WebhookType[]).filter((candidate) =>
+    WEBHOOK_TYPES.includes(candidate),
+  ),
   include: parseList(include) as WebhookSwitch[],
   former:
     formerSealed === null || formerUntil === null
       ? undefined
       : { sealed: formerSealed, until: formerUntil },
 })
-const rowOf = ({ id, events, include, former, ...one }: WebhookEndpoint) => ({
-  ...one,
+const rowOf = ({ id, events, include, former, ...rest }: WebhookEndpoint) => ({
+  ...rest,
   endpointId: id,
   events: JSON.stringify(events),
   include: JSON.stringify(include),

@@ -172,16 +172,16 @@ const Cases = ({ cases }: { cases: Case[] }) => (
         </tr>
       </thead>
       <tbody>
-        {cases.map((one) => (
+        {cases.map((entry) => (
           <tr>
-            <td>{one.number}</td>
-            <td>{one.title}</td>
+            <td>{entry.number}</td>
+            <td>{entry.title}</td>
             <td>
-              <span class={`status ${one.status.toLowerCase().replace(' ', '-')}`}>
-                {one.status}
+              <span class={`status ${entry.status.toLowerCase().replace(' ', '-')}`}>
+                {entry.status}
               </span>
             </td>
-            <td>{one.updated}</td>
+            <td>{entry.updated}</td>
           </tr>
         ))}
       </tbody>

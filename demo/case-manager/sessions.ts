@@ -48,7 +48,7 @@ export class Sessions {
   }
 
   end(session: InstanceSession, why?: ReasonClass): void {
-    this.#endWhere((one) => one === session, why)
+    this.#endWhere((instanceSession) => instanceSession === session, why)
   }
 
   /** Ends the sessions that a revocation from the feed covers. Their open pages say why. */
@@ -78,7 +78,7 @@ export class Sessions {
 
   #endWhere(over: (session: InstanceSession) => boolean, why: ReasonClass | undefined): void {
     // A session whose refresh was rejected has ended before its reason arrives.
-    for (const one of this.#ended.values()) if (over(one.session)) one.why ??= why
+    for (const ended of this.#ended.values()) if (over(ended.session)) ended.why ??= why
     for (const [key, session] of this.#sessions) {
       if (!over(session)) continue
       this.#sessions.delete(key)

@@ -97,8 +97,10 @@ export function discoveryEndpoints(site: Site): Hono {
       ? await Promise.all(world.tenants.map((tenant) => site.provider(tenant.tid)))
       : [await site.provider(tid!)]
     return c.json({
-      keys: providers.flatMap((one) =>
-        one.publicKeys().map((key) => ({ ...key, issuer: world.issuerOf(one.tenant.tid) })),
+      keys: providers.flatMap((provider) =>
+        provider
+          .publicKeys()
+          .map((key) => ({ ...key, issuer: world.issuerOf(provider.tenant.tid) })),
       ),
     })
   })

@@ -86,7 +86,7 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
       ? live.length === 1
         ? live[0]
         : undefined
-      : live.find((one) => one.user === hinted)
+      : live.find((candidate) => candidate.user === hinted)
   flow.user = account?.user ?? hinted
   if (account && isFresh(world, request, account)) flow.account = account
   return flow

@@ -92,7 +92,7 @@ export class Lease {
       this.#rateFrom = undefined
     }
     this.#compareRate(anchor)
-    const allows = (one: Anchor): number => until(one, anchor.brokerMs, 0)
+    const allows = (candidate: Anchor): number => until(candidate, anchor.brokerMs, 0)
     const [best] = this.#anchors.toSorted((a, b) => allows(b) - allows(a))
     this.#anchors = best === undefined ? [anchor] : [best, anchor]
   }
@@ -105,12 +105,12 @@ export class Lease {
     if (lengthMs < this.lengthMs) this.#untilMs = -Infinity
     this.#lengthMs = lengthMs
     if (this.driftPpm !== undefined) return true
-    const anchors = this.#anchors.filter((one) => one.clock === clock)
-    for (const one of anchors)
-      this.#untilMs = Math.max(this.#untilMs, until(one, knownMs, lengthMs))
+    const anchors = this.#anchors.filter((anchor) => anchor.clock === clock)
+    for (const anchor of anchors)
+      this.#untilMs = Math.max(this.#untilMs, until(anchor, knownMs, lengthMs))
     this.#wasHeld = this.held
     const since = ({ brokerMs }: Anchor): number => Math.abs(knownMs - brokerMs)
-    return !this.#wasHeld || !anchors.some((one) => since(one) * DRIFT <= lengthMs * LOST)
+    return !this.#wasHeld || !anchors.some((anchor) => since(anchor) * DRIFT <= lengthMs * LOST)
   }
 
   /**

@@ -42,7 +42,7 @@ export const REASON_CLASSES = [
 ] as const
 export type ReasonClass = (typeof REASON_CLASSES)[number]
 export const readReason = (given: unknown): ReasonClass | undefined =>
-  REASON_CLASSES.find((one) => one === given)
+  REASON_CLASSES.find((reasonClass) => reasonClass === given)
 
 /**
  * The object of a selector: the claims of an access token, or what an instance has stored of one of

@@ -194,7 +194,7 @@ function recordLoad(
  */
 function secretOf(hash: string, before: Client | undefined, now: number): SecretHash {
   return (
-    before?.secrets.find((one) => one.hash === hash) ?? {
+    before?.secrets.find((secret) => secret.hash === hash) ?? {
       id: `f_${hash.slice(0, 12)}`,
       hash,
       createdAt: now,

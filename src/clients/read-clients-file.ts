@@ -106,7 +106,7 @@ class Reading {
     for (const item of list.items) {
       const client = await this.#client(item)
       if (client === undefined) continue
-      if (found.some((one) => one.clientId === client.clientId))
+      if (found.some((fileClient) => fileClient.clientId === client.clientId))
         this.#add(offsetOf(item), `${client.clientId} is in the file twice. Remove one.`)
       const { workload } = client.metadata
       const other = workload && found.find((each) => isOfWorkload(each, workload))
@@ -225,4 +225,6 @@ function offsetOf(node: unknown): number {
  * problem it causes can show it.
  */
 const listOf = (value: unknown): string[] =>
-  [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))
+  [value ?? []]
+    .flat()
+    .map((element) => (typeof element === 'string' ? element : JSON.stringify(element)))

@@ -8,7 +8,7 @@ type Rgb = readonly [number, number, number]
 const rgbOf = (color: string): Rgb =>
   [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)) as unknown as Rgb
 const hexOf = (rgb: Rgb): string =>
-  `#${rgb.map((one) => Math.round(one).toString(16).padStart(2, '0')).join('')}`
+  `#${rgb.map((channel) => Math.round(channel).toString(16).padStart(2, '0')).join('')}`
 
 function luminance(color: string): number {
   const [red, green, blue] = rgbOf(color).map((value) => {
@@ -19,8 +19,11 @@ function luminance(color: string): number {
 }
 
 /** Returns the contrast ratio of two colors, from 1 to 21. */
-export function contrast(one: string, other: string): number {
-  const [light, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a) as [number, number]
+export function contrast(first: string, second: string): number {
+  const [light, dark] = [luminance(first), luminance(second)].sort((a, b) => b - a) as [
+    number,
+    number,
+  ]
   return (light + 0.05) / (dark + 0.05)
 }
 

@@ -79,7 +79,7 @@ function wrapped(text: string): string {
 export function configurationPage(): string {
   const all = [...settingsOf(SETTINGS)]
   const sections = Object.entries(SECTIONS).map(([section, { title, text }]) => {
-    const rows = all.filter((one) => one.section === section).map(row)
+    const rows = all.filter((setting) => setting.section === section).map(row)
     return `## ${title}\n\n${wrapped(text)}\n\n| Variable | Default | Meaning |\n|---|---|---|\n${rows.join('\n')}\n`
   })
   return [`${OPENING.split('\n\n').map(wrapped).join('\n\n')}\n`, ...sections].join('\n')

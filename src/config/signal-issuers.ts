@@ -94,38 +94,39 @@ export function readSignalIssuers(
       add(`names ${file}: ${issue.path.join('.') || 'the file'}: ${issue.message}`)
     return []
   }
-  return parsed.data.issuers.map((one) =>
-    issuerOf(one, {
+  return parsed.data.issuers.map((entry) =>
+    issuerOf(entry, {
       issuer,
       allowLoopback,
-      add: (problem) => add(`names ${file}: ${one.issuer}: ${problem}`),
+      add: (problem) => add(`names ${file}: ${entry.issuer}: ${problem}`),
     }),
   )
 }
 
 function issuerOf(
-  one: z.output<typeof shape>['issuers'][number],
+  entry: z.output<typeof shape>['issuers'][number],
   {
     issuer,
     allowLoopback,
     add,
   }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
 ): SignalIssuer {
-  const secure = [one.issuer, one.jwks_uri].every((url) => url.startsWith('https://'))
+  const secure = [entry.issuer, entry.jwks_uri].every((url) => url.startsWith('https://'))
   if (!secure && !allowLoopback) add('issuer and jwks_uri must be https')
-  if (one.kind === 'oidc' && one.max_silence_seconds !== undefined)
+  if (entry.kind === 'oidc' && entry.max_silence_seconds !== undefined)
     add('max_silence_seconds is for kind secevent; remove it')
-  if (one.kind === 'oidc' && one.stream !== undefined) add('stream is for kind secevent; remove it')
-  if (one.kind === 'oidc' && one.audience === undefined)
+  if (entry.kind === 'oidc' && entry.stream !== undefined)
+    add('stream is for kind secevent; remove it')
+  if (entry.kind === 'oidc' && entry.audience === undefined)
     add("audience is missing: the broker's client_id at that provider")
   return {
-    issuer: one.issuer,
-    kind: one.kind,
-    jwksUri: one.jwks_uri,
-    audience: one.audience ?? issuer,
-    subject: one.subject,
-    tenants: one.tenants,
-    maxSilenceSeconds: one.max_silence_seconds ?? (one.stream && MAX_SILENCE_SECONDS),
-    ...(one.stream && { stream: readStream(one.stream, one.issuer, { allowLoopback, add }) }),
+    issuer: entry.issuer,
+    kind: entry.kind,
+    jwksUri: entry.jwks_uri,
+    audience: entry.audience ?? issuer,
+    subject: entry.subject,
+    tenants: entry.tenants,
+    maxSilenceSeconds: entry.max_silence_seconds ?? (entry.stream && MAX_SILENCE_SECONDS),
+    ...(entry.stream && { stream: readStream(entry.stream, entry.issuer, { allowLoopback, add }) }),
   }
 }

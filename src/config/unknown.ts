@@ -32,18 +32,19 @@ function nearestName(name: string, known: readonly string[]): string {
   // Names with the longest common prefix come first: the nearest name is usually among them, and
   // most others are then rejected early.
   const alike = known
-    .map((one) => [sharedLetters(one, name), one] as const)
-    .toSorted(([one], [other]) => other - one)
-  for (const [, one] of alike) {
-    const found = Math.abs(one.length - name.length) < least ? distance(name, one, least) : least
-    if (found < least) [nearest, least] = [one, found]
+    .map((candidate) => [sharedLetters(candidate, name), candidate] as const)
+    .toSorted(([a], [b]) => b - a)
+  for (const [, candidate] of alike) {
+    const found =
+      Math.abs(candidate.length - name.length) < least ? distance(name, candidate, least) : least
+    if (found < least) [nearest, least] = [candidate, found]
   }
   return nearest
 }
 
-function sharedLetters(one: string, other: string): number {
+function sharedLetters(a: string, b: string): number {
   let shared = 0
-  while (shared < one.length && one[shared] === other[shared]) shared++
+  while (shared < a.length && a[shared] === b[shared]) shared++
   return shared
 }
 

@@ -75,7 +75,8 @@ function keysOf(source: JwksSource) {
       .finally(() => (fetching = undefined))
     return fetching
   }
-  const aged = (one: Kept, seconds: number): boolean => source.nowMs() - one.atMs > seconds * 1000
+  const aged = (entry: Kept, seconds: number): boolean =>
+    source.nowMs() - entry.atMs > seconds * 1000
   const cooling = (): boolean => source.nowMs() - triedAtMs < cooldownSeconds * 1000
 
   /** Returns keys that are fresh enough, fetching them if necessary. */

@@ -16,7 +16,7 @@ export function domainReader(get: Get): Pick<Graph, 'federatedDomains'> {
   return {
     async federatedDomains(tid) {
       const federated = rowsOf(await get(tid, '/domains?$select=id,authenticationType')).filter(
-        (one) => one.authenticationType === 'Federated',
+        (row) => row.authenticationType === 'Federated',
       )
       const found: FederatedDomain[] = []
       for (const { id } of federated.slice(0, MOST)) {
@@ -42,6 +42,9 @@ function promptLoginOf(value: unknown): FederatedDomain['promptLogin'] {
 function rowsOf(answer: Answer): Record<string, unknown>[] {
   const { value } = good(answer).body
   return Array.isArray(value)
-    ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null)
+    ? value.filter(
+        (candidate): candidate is Record<string, unknown> =>
+          typeof candidate === 'object' && candidate !== null,
+      )
     : []
 }

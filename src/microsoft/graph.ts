@@ -100,7 +100,7 @@ function subscriptions(
     async subscriptions(tid, address) {
       const { value } = good(await path(tid, 'GET', '/subscriptions')).body
       return rows(value)
-        .filter((one) => one.notificationUrl === address)
+        .filter((row) => row.notificationUrl === address)
         .map(subscriptionOf)
     },
     async unsubscribe(tid, id) {
@@ -130,8 +130,8 @@ function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow
       const { value, '@odata.nextLink': next, '@odata.deltaLink': again } = good(answer).body
       return {
         outcome: 'page',
-        oids: rows(value).flatMap((one) =>
-          typeof one.id === 'string' ? [one.id.toLowerCase()] : [],
+        oids: rows(value).flatMap((row) =>
+          typeof row.id === 'string' ? [row.id.toLowerCase()] : [],
         ),
         ...(next === undefined ? {} : { next: within(origin, next) }),
         ...(again === undefined ? {} : { link: within(origin, again) }),
@@ -222,7 +222,10 @@ function problemOf(cause: unknown): unknown {
 
 const rows = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value)
-    ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null)
+    ? value.filter(
+        (candidate): candidate is Record<string, unknown> =>
+          typeof candidate === 'object' && candidate !== null,
+      )
     : []
 
 function subscriptionOf(body: Record<string, unknown>): { id: string; until: number } {

@@ -31,7 +31,7 @@ export async function renew(
     cache,
   })
   const account = (await application.getTokenCache().getAllAccounts()).find(
-    (one) => one.localAccountId.toLowerCase() === user.oid,
+    (accountInfo) => accountInfo.localAccountId.toLowerCase() === user.oid,
   )
   if (account === undefined) return undefined
   await application

@@ -127,7 +127,9 @@ function strings(claim: unknown): string[] | undefined {
   const values: unknown = typeof claim === 'string' ? [claim] : claim
   if (!Array.isArray(values)) return undefined
   return values
-    .filter((one): one is string => typeof one === 'string' && canBeStored(one))
+    .filter(
+      (candidate): candidate is string => typeof candidate === 'string' && canBeStored(candidate),
+    )
     .slice(0, 200)
 }
 
@@ -164,6 +166,6 @@ function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdent
         : undefined,
     // MSAL also counts `dvc_dmjd`, a device joined to the domain. The broker does not, because that
     // is not the user's "Stay signed in".
-    staySignedIn: state?.some((one) => one.toLowerCase() === 'kmsi'),
+    staySignedIn: state?.some((candidate) => candidate.toLowerCase() === 'kmsi'),
   }
 }

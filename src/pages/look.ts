@@ -77,7 +77,8 @@ export function pageAssets(config: Pick<Config, 'look'>): Hono {
     endpoints.get(path, (c) => {
       const { sheet, icon, logo, darkLogo } = lookOf(config)
       return (
-        [sheet, icon, logo, darkLogo].find((one) => one?.path === path)?.serve(c) ?? c.notFound()
+        [sheet, icon, logo, darkLogo].find((candidate) => candidate?.path === path)?.serve(c) ??
+        c.notFound()
       )
     })
   return endpoints

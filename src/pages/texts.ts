@@ -44,7 +44,7 @@ export function useLocales(c: Context, config: Need, locales: string | null): vo
   const language = locales
     ?.split(' ')
     .map((tag) => languageOf(config, tag.toLowerCase().split('-')[0])?.language)
-    .find((one) => one !== undefined)
+    .find((candidate) => candidate !== undefined)
   if (language === undefined) return
   c.set('asked', language)
   setCookie(c, ASKED, language, LIKE)
@@ -72,7 +72,7 @@ export function textsOf(c: Context, config: Need): Texts {
   if (speaksEnglish(c)) return textsIn(BUILT_IN, product)
   const accepted = languageFor(
     c.req.header('Accept-Language'),
-    languages.map((one) => one.language),
+    languages.map((known) => known.language),
   )
   const wanted = [
     getCookie(c, CHOSEN),
@@ -82,7 +82,8 @@ export function textsOf(c: Context, config: Need): Texts {
     language,
   ]
   return textsIn(
-    wanted.map((name) => languageOf(config, name)).find((one) => one !== undefined) ?? BUILT_IN,
+    wanted.map((name) => languageOf(config, name)).find((candidate) => candidate !== undefined) ??
+      BUILT_IN,
     product,
   )
 }
@@ -96,9 +97,9 @@ export function languageFor<T extends string>(
 ): T | undefined {
   const wanted = (accepted ?? '').split(',').map((range) => {
     const [tag = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
-    const weight = parameters.find((one) => one.startsWith('q='))
+    const weight = parameters.find((parameter) => parameter.startsWith('q='))
     return {
-      language: languages.find((one) => one === tag.split('-')[0]),
+      language: languages.find((language) => language === tag.split('-')[0]),
       weight: weight === undefined ? 1 : Number(weight.slice(2)),
     }
   })

@@ -8,7 +8,7 @@ import { MEMBERS } from './texts/members.ts'
  * @param owner the name of the schema or of the operation
  */
 export function explained<T>(node: T, owner = ''): T {
-  if (Array.isArray(node)) return node.map((one: unknown) => explained(one, owner)) as T
+  if (Array.isArray(node)) return node.map((element: unknown) => explained(element, owner)) as T
   if (typeof node !== 'object' || node === null) return node
   const { operationId = owner, in: place, name } = node as Json
   const inside = Object.entries(node).map(([key, value]) => [
@@ -45,11 +45,13 @@ const nameOf = (text: string): string =>
  */
 function titled(alternatives: readonly Json[], member?: string): Json[] {
   const values = alternatives.filter(({ type }) => type !== 'null')
-  return alternatives.map((one) => {
-    const { $ref, title, properties = {}, enum: choices, required = [] } = one
-    if (($ref ?? title) !== undefined || !(choices || 'properties' in one)) return one
-    if (values.length === 1) return member === undefined ? one : { title: nameOf(member), ...one }
-    const others = values.filter((other) => other !== one)
+  return alternatives.map((alternative) => {
+    const { $ref, title, properties = {}, enum: choices, required = [] } = alternative
+    if (($ref ?? title) !== undefined || !(choices || 'properties' in alternative))
+      return alternative
+    if (values.length === 1)
+      return member === undefined ? alternative : { title: nameOf(member), ...alternative }
+    const others = values.filter((other) => other !== alternative)
     const own = (required as string[]).find((name) =>
       others.every(
         (other) =>
@@ -59,8 +61,8 @@ function titled(alternatives: readonly Json[], member?: string): Json[] {
     )
     const kind = own === undefined ? undefined : (properties as Members)[own]?.const
     return own === undefined
-      ? one
-      : { title: nameOf(typeof kind === 'string' ? kind : own), ...one }
+      ? alternative
+      : { title: nameOf(typeof kind === 'string' ? kind : own), ...alternative }
   })
 }
 

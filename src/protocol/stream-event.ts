@@ -138,6 +138,6 @@ export const mayHaveEvent = (
   type: string,
   tid: string,
 ): boolean =>
-  scopes.some((scope) => SSF_SCOPES.some((one) => one === scope)) &&
+  scopes.some((scope) => SSF_SCOPES.some((ssfScope) => ssfScope === scope)) &&
   (tenants === undefined || tenants.includes(tid)) &&
   (type !== STREAM_EVENT.tokenClaimsChange || scopes.includes('openid'))

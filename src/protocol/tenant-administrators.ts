@@ -59,7 +59,7 @@ export function sessionRoles(
 ): string[] {
   const own = roles.filter((role) => !role.startsWith(OF_DIRECTORY))
   const id = setting === undefined ? undefined : directoryRole(setting)
-  return id !== undefined && directoryRoles.some((one) => one.toLowerCase() === id)
+  return id !== undefined && directoryRoles.some((candidate) => candidate.toLowerCase() === id)
     ? [...own, OF_DIRECTORY + id]
     : own
 }

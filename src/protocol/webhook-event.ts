@@ -147,7 +147,9 @@ export function dataFor(
   include: readonly WebhookSwitch[],
 ): Record<string, unknown> {
   const hidden = new Set<string>(
-    WEBHOOK_SWITCHES.filter((one) => !include.includes(one)).flatMap((one) => SWITCHES[one]),
+    WEBHOOK_SWITCHES.filter((webhookSwitch) => !include.includes(webhookSwitch)).flatMap(
+      (webhookSwitch) => SWITCHES[webhookSwitch],
+    ),
   )
   return Object.fromEntries(
     Object.entries(data).filter(([name, value]) => !hidden.has(name) && value !== undefined),

@@ -227,7 +227,7 @@ export class FeedOfThisProcess implements Feed {
     const published = this.#published
     published.set(seq, known)
     if (published.size > REMEMBERED)
-      for (const one of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(one)
+      for (const key of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(key)
     return known
   }
 
@@ -288,7 +288,7 @@ export class FeedOfThisProcess implements Feed {
     const isFull = (): boolean => this.#openOf(clientId) >= ofClient || this.#streams.size >= inAll
     if (isFull() && guardId !== ANY_GUARD)
       [...this.#streams]
-        .find((one) => one.guardId === guardId && one.client.clientId === clientId)
+        .find((stream) => stream.guardId === guardId && stream.client.clientId === clientId)
         ?.cut()
     if (!isFull()) return
     this.#deps.metrics.streamsRejected.inc({ client: clientId })

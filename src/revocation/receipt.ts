@@ -165,8 +165,8 @@ function withKept(part: Part, kept: Enforcement | undefined): Participant {
 }
 
 const STRENGTH = ['not_bounded', 'bounded', 'confirmed'] as const
-const isWeaker = (one: Claim, other: Claim): boolean =>
-  STRENGTH.indexOf(one.state) < STRENGTH.indexOf(other.state)
+const isWeaker = (a: Claim, b: Claim): boolean =>
+  STRENGTH.indexOf(a.state) < STRENGTH.indexOf(b.state)
 
 /** Returns the time from which on a claim is true; Infinity where there is no bound. */
 const end = ({ noLaterThanMs = Infinity }: Claim): number => noLaterThanMs
@@ -175,9 +175,9 @@ const until = (ms: number): Pick<Claim, 'noLaterThanMs'> => ({
 })
 
 /** Returns the claim that two proofs of one claim make: the stronger state, the earlier time. */
-const either = (one: Claim, other: Claim): Claim => ({
-  ...(end(one) <= end(other) ? one : other),
-  state: isWeaker(one, other) ? other.state : one.state,
+const either = (a: Claim, b: Claim): Claim => ({
+  ...(end(a) <= end(b) ? a : b),
+  state: isWeaker(a, b) ? b.state : a.state,
 })
 
 /** Returns a claim that is bounded until a time, and confirmed from then on. */

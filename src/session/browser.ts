@@ -158,7 +158,10 @@ function putUser<T extends UserKey>(
   user: T,
   others: readonly T[],
 ): void {
-  const users = [user, ...others.filter((one) => !isSameUser(one, user))].slice(0, MOST_USERS)
+  const users = [user, ...others.filter((candidate) => !isSameUser(candidate, user))].slice(
+    0,
+    MOST_USERS,
+  )
   setCookie(c, cookie.name, sealer.seal(cookie.place, JSON.stringify(users)), {
     ...LIKE,
     maxAge: cookie.seconds,
@@ -168,7 +171,7 @@ function putUser<T extends UserKey>(
 export const isSameUser = (a: UserKey, b: UserKey): boolean => a.tid === b.tid && a.oid === b.oid
 
 export const isKnownDevice = ({ users }: Browser, user: UserKey): boolean =>
-  users.some((one) => isSameUser(one, user))
+  users.some((listed) => isSameUser(listed, user))
 
 /** Returns what fresh sign-ins in this browser proved for the user, including `more`. */
 export function provenOf({ proofs }: Browser, user: UserKey, more: Proven = { seq: 0 }): Proven {

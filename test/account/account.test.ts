@@ -33,8 +33,8 @@ beforeEach(async () => {
   browser = browserAt(rig, { cookies: laptop.cookieHeader })
 })
 
-const state = async (one: typeof laptop) =>
-  (await rig.store.statusBySid(one.session.sid, rig.clock.now())).state
+const state = async (device: typeof laptop) =>
+  (await rig.store.statusBySid(device.session.sid, rig.clock.now())).state
 const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) =>
   shown.forms.findIndex((form) => form.fields.sid === sid)
 

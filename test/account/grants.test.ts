@@ -80,10 +80,10 @@ describe('your apps', () => {
     expect((await rig.store.liveSessionsOf(sub, rig.clock.now())).length).toBe(2)
     // The open page of each device says whether the user signed out there or from elsewhere.
     const actor = { kind: 'user', id: sub }
-    const logged = (await rig.store.listRevocations({ limit: 5 })).map((one) => ({
-      ...one.selector,
-      reason: one.reason,
-      actor: one.actor,
+    const logged = (await rig.store.listRevocations({ limit: 5 })).map((revocation) => ({
+      ...revocation.selector,
+      reason: revocation.reason,
+      actor: revocation.actor,
     }))
     const of = (sid: string, reason: string) => ({
       kind: 'grant',

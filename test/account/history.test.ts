@@ -28,8 +28,8 @@ const signInFrom = async (address: string): Promise<Browser> => {
   await signIn(rig, browser, authorizePath(sydney))
   return browser
 }
-const state = async (one: { session: { sid: string } }) =>
-  (await rig.store.statusBySid(one.session.sid, rig.clock.now())).state
+const state = async (signedIn: { session: { sid: string } }) =>
+  (await rig.store.statusBySid(signedIn.session.sid, rig.clock.now())).state
 
 describe('the security history of a user', () => {
   test('shows a sign-in with its time, device, instance and address; a rejected one, and why; the address goes after five minutes', async () => {
@@ -125,7 +125,8 @@ describe('the security history of a user', () => {
     const phone = await rig.openSession({ device: 'Safari on iPhone' })
     const tablet = await rig.openSession({ device: 'Safari on iPad' })
     const now = rig.clock.now()
-    const selector = (one: typeof phone) => ({ kind: 'session', sid: one.session.sid }) as const
+    const selector = (signedIn: typeof phone) =>
+      ({ kind: 'session', sid: signedIn.session.sid }) as const
     await rig.store.revoke({
       selector: selector(phone),
       reason: 'refresh_token_reuse',

@@ -179,12 +179,12 @@ describe('the admin API over HTTP', () => {
     const entries = async () =>
       (await rig.store.listAudit({ limit: 50 })).filter(({ act }) => act.endsWith('.change')).length
     const age = { max_authentication_age: 3600, dry_run: true }
-    const one = {
+    const preview = {
       status: 200,
       body: { dry_run: true, would_end: { sessions: 1, subjects: 1, clients: 1 } },
     }
-    expect(await call(token, 'PATCH', '/clients/perth', age)).toMatchObject(one)
-    expect(await call(token, 'PATCH', `/tenants/${TENANT}`, age)).toMatchObject(one)
+    expect(await call(token, 'PATCH', '/clients/perth', age)).toMatchObject(preview)
+    expect(await call(token, 'PATCH', `/tenants/${TENANT}`, age)).toMatchObject(preview)
     for (const none of [{ max_authentication_age: 7201 }, { max_authentication_age: null }, {}]) {
       const nothing = { status: 200, body: { would_end: { sessions: 0 } } }
       expect([

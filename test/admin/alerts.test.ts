@@ -44,7 +44,7 @@ describe('docs/alerts.yml', () => {
 
   test('names metrics that there are', async () => {
     const known = new Set(
-      (await createMetrics().registry.getMetricsAsJSON()).map((one) => one.name),
+      (await createMetrics().registry.getMetricsAsJSON()).map((metric) => metric.name),
     )
     const named = rules.flatMap(({ expr }) =>
       [...expr.matchAll(/\bbroker_\w+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, '')),
@@ -81,7 +81,7 @@ describe('docs/alerts.yml', () => {
 describe('docs/operations.md', () => {
   test('lists every metric of the broker', async () => {
     const known = (await createMetrics().registry.getMetricsAsJSON())
-      .map((one) => one.name)
+      .map((metric) => metric.name)
       .filter((name) => name.startsWith('broker_'))
     expect(
       known.filter((name) => !new RegExp(`\`${name}[\`{]`).test(text('operations.md'))),
@@ -104,7 +104,10 @@ describe('docs/grafana.json', () => {
     const labels = new Map(
       metrics.registry
         .getMetricsAsArray()
-        .map((one) => [one.name, 'labelNames' in one ? (one.labelNames as string[]) : []]),
+        .map((metric) => [
+          metric.name,
+          'labelNames' in metric ? (metric.labelNames as string[]) : [],
+        ]),
     )
     const shown = panels.flatMap(({ title, targets = [] }) =>
       targets.map(({ expr }) => ({ title, expr })),
@@ -118,7 +121,7 @@ describe('docs/grafana.json', () => {
       const has = labels.get(name)
       expect([title, has !== undefined]).toEqual([title, true])
       const used = [...expr.matchAll(/(?:by \(([^)]*)\)|[{,](\w+)[!=]?[=~])/g)].flatMap(
-        ([, by, one]) => (by ?? one ?? '').split(', '),
+        ([, by, label]) => (by ?? label ?? '').split(', '),
       )
       expect([
         title,

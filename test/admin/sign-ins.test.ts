@@ -158,9 +158,9 @@ describe('the page of a tenant', () => {
   })
 
   test('has its own problems alone, also beside a tenant of the same name, and the list names the worst', async () => {
-    const one = { name: 'Contoso', mfaProof: 'amr', connectedAt: 1 }
-    await rig.store.putTenant({ ...one, tid: TENANT })
-    await rig.store.putTenant({ ...one, tid: OTHER_TENANT, mfaProof: 'undecided' })
+    const tenant = { name: 'Contoso', mfaProof: 'amr', connectedAt: 1 }
+    await rig.store.putTenant({ ...tenant, tid: TENANT })
+    await rig.store.putTenant({ ...tenant, tid: OTHER_TENANT, mfaProof: 'undecided' })
     const olga = await atConsole(rig, 'operator')
     const cause = 'No proof of MFA is chosen'
     expect((await olga.get(`/ops/tenants/${OTHER_TENANT}`)).text).toContain(cause)

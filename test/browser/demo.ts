@@ -30,6 +30,6 @@ export function demoInChromium() {
         env: { PATH: process.env.PATH ?? '', BROKER_DATA_DIR: demo.facts.data_dir },
       }),
     user: (name: string) =>
-      demo.facts.users.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`),
+      demo.facts.users.find((user) => user.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`),
   }
 }

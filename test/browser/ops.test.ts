@@ -153,7 +153,7 @@ test('every panel of a revocation’s page has the width of the page', async () 
   await page.goto(`${ops}/ops/revocations/6`)
   const widths = await page
     .locator('main .panel')
-    .evaluateAll((panels) => panels.map((one) => Math.round(one.getBoundingClientRect().width)))
+    .evaluateAll((panels) => panels.map((panel) => Math.round(panel.getBoundingClientRect().width)))
   expect(widths).toHaveLength(4)
   expect(new Set(widths)).toEqual(new Set([1240]))
 })

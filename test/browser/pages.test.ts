@@ -196,10 +196,10 @@ describe.each([
   test('every page fits, and axe objects to nothing', async () => {
     await using inside = await open({ ...look, signedIn: true })
     await using outside = await open(look)
-    for (const one of PAGES) {
-      const { name } = one
-      const { page, complaints } = one.signedIn ? inside : outside
-      await visit(page, one)
+    for (const example of PAGES) {
+      const { name } = example
+      const { page, complaints } = example.signedIn ? inside : outside
+      await visit(page, example)
       const { width, lang } = await page.evaluate(() => ({
         width: document.documentElement.scrollWidth,
         lang: document.documentElement.lang,
@@ -215,9 +215,9 @@ describe.each([
 
 test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) => {
   await using window = await open({ width: 320, language, signedIn: true })
-  for (const one of PAGES) {
-    const { path } = one
-    await visit(window.page, one)
+  for (const page of PAGES) {
+    const { path } = page
+    await visit(window.page, page)
     const { width, lang } = await window.page.evaluate(() => ({
       width: document.documentElement.scrollWidth,
       lang: document.documentElement.lang,
@@ -229,9 +229,9 @@ test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) =
 test('in a language that is longer by half, every page fits 320 px', async () => {
   rig.config.look = { ...rig.config.look, languages: [PSEUDO], language: PSEUDO.language }
   await using window = await open({ width: 320, signedIn: true })
-  for (const one of PAGES) {
-    const { path } = one
-    await visit(window.page, one)
+  for (const page of PAGES) {
+    const { path } = page
+    await visit(window.page, page)
     expect(await window.page.textContent('main')).toContain('⟦')
     expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([
       path,
@@ -258,7 +258,7 @@ describe('by keyboard alone', () => {
       const outline = await page.evaluate(() => {
         const at = document.activeElement
         return [at, at?.closest('.choice')].some(
-          (one) => one && getComputedStyle(one).outlineStyle !== 'none',
+          (candidate) => candidate && getComputedStyle(candidate).outlineStyle !== 'none',
         )
       })
       expect(outline, `focus shows on ${seen.at(-1)}`).toBe(true)

@@ -114,7 +114,7 @@ async function compare(
         `${name} has other words than its picture and is not compared: npm run pictures takes it again.`,
       )
   }
-  return wrong.filter((one) => one !== '')
+  return wrong.filter((candidate) => candidate !== '')
 }
 
 const noPictures = (): boolean => !UPDATE && !existsSync(kept)

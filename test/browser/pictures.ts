@@ -47,12 +47,12 @@ const SEEN = join(import.meta.dirname, '../../node_modules/.cache/pictures')
 
 /** Returns how the picture differs from the stored one, or undefined if it does not. */
 export function differs(name: string, taken: Buffer, kept: Buffer): string | undefined {
-  const [one, other] = [PNG.sync.read(taken), PNG.sync.read(kept)]
-  const { width, height } = other
+  const [first, second] = [PNG.sync.read(taken), PNG.sync.read(kept)]
+  const { width, height } = second
   const difference = new PNG({ width, height })
-  const same = one.width === width && one.height === height
+  const same = first.width === width && first.height === height
   const pixels = same
-    ? pixelmatch(one.data, other.data, difference.data, width, height, { threshold: 0.2 })
+    ? pixelmatch(first.data, second.data, difference.data, width, height, { threshold: 0.2 })
     : Infinity
   if (1000 * pixels <= TOLERATED * width * height) return undefined
   mkdirSync(SEEN, { recursive: true })
@@ -60,6 +60,6 @@ export function differs(name: string, taken: Buffer, kept: Buffer): string | und
   if (same) writeFileSync(join(SEEN, `${name}-difference.png`), PNG.sync.write(difference))
   const how = same
     ? `${pixels} pixels differ`
-    : `it is ${one.width} × ${one.height} pixels, and was ${width} × ${height}`
+    : `it is ${first.width} × ${first.height} pixels, and was ${width} × ${height}`
   return `${name}: ${how}. See node_modules/.cache/pictures; npm run pictures keeps the new ones.`
 }

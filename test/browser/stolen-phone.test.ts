@@ -32,7 +32,8 @@ async function prove(page: Page): Promise<void> {
   const away = page
     .waitForURL(({ origin }) => origin !== facts().microsoft, { timeout: 50_000 })
     .then(() => 'away' as const, stuck)
-  const next = (one: typeof number, what: 'number' | 'no') => one.waitFor().then(() => what, stuck)
+  const next = (locator: typeof number, what: 'number' | 'no') =>
+    locator.waitFor().then(() => what, stuck)
   const step = await Promise.race([away, next(number, 'number'), next(no, 'no')])
   if (step === 'number') {
     await page

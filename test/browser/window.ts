@@ -83,7 +83,9 @@ export async function objections(page: Page): Promise<string[]> {
   const { violations } = await page.evaluate(() =>
     (globalThis as unknown as Required<WithAxe>).axe.run({ resultTypes: ['violations'] }),
   )
-  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
+  return violations.flatMap((violation) =>
+    violation.nodes.map((node) => `${violation.id}: ${node.html}`),
+  )
 }
 
 export async function picture(page: Page, name: string, fullPage = true): Promise<void> {
@@ -97,16 +99,16 @@ export async function tabTo(page: Page, name: RegExp): Promise<void> {
   for (let tabs = 0; tabs < 60; tabs++) {
     await page.keyboard.press('Tab')
     const at = await page.evaluate(() => {
-      const one = document.activeElement
+      const focused = document.activeElement
       const label =
-        one instanceof HTMLInputElement ||
-        one instanceof HTMLSelectElement ||
-        one instanceof HTMLTextAreaElement
-          ? one.labels?.[0]
-          : one
+        focused instanceof HTMLInputElement ||
+        focused instanceof HTMLSelectElement ||
+        focused instanceof HTMLTextAreaElement
+          ? focused.labels?.[0]
+          : focused
       return {
-        words: (one?.getAttribute('aria-label') ?? label?.textContent ?? '').trim(),
-        seen: [one, one?.closest('.choice')].some(
+        words: (focused?.getAttribute('aria-label') ?? label?.textContent ?? '').trim(),
+        seen: [focused, focused?.closest('.choice')].some(
           (part) => part && getComputedStyle(part).outlineStyle !== 'none',
         ),
       }

@@ -95,8 +95,8 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
     ['names another host', 'melbourne', 25, /ERR_TLS_CERT_ALTNAME_INVALID/],
   ])('one that %s has failed, with what to do', async (_, host, days, code) => {
     const { checks, instance } = await world({ own: 25, instance: days }, host)
-    const one = (await checks.look({ fresh: true })).find(({ about }) => about === instance)
-    expect(one).toMatchObject({
+    const finding = (await checks.look({ fresh: true })).find(({ about }) => about === instance)
+    expect(finding).toMatchObject({
       state: 'failed',
       found: expect.stringMatching(code) as string,
       fix: expect.stringMatching(/^Renew it at sydney/) as string,

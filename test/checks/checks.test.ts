@@ -28,25 +28,25 @@ function counted(cost?: Check['cost']) {
 describe('the list of checks', () => {
   test('has each id once, and docs/checks.md has a row for each', () => {
     expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length)
-    const cost = (one: Check): string =>
-      one.cost === undefined
+    const cost = (check: Check): string =>
+      check.cost === undefined
         ? 'at each look'
-        : one.cost === 'on_demand'
+        : check.cost === 'on_demand'
           ? '`cmb doctor` only'
-          : `once in ${one.cost.everySeconds} s${one.cost.background ? ', in the background' : ''}`
+          : `once in ${check.cost.everySeconds} s${check.cost.background ? ', in the background' : ''}`
     const rows = docs('checks.md')
       .split('\n')
       .filter((line) => line.startsWith('| `'))
       .map((line) => line.split('|').map((cell) => cell.trim()))
     expect(rows).toEqual(
-      CHECKS.map((one, at) => {
+      CHECKS.map((check, at) => {
         const question = rows[at]?.[2] || 'a question'
-        const { id, severity = '', warnsByTicket = false, part = '' } = one
+        const { id, severity = '', warnsByTicket = false, part = '' } = check
         return [
           '',
           `\`${id}\``,
           question,
-          cost(one),
+          cost(check),
           severity,
           warnsByTicket ? 'ticket' : '',
           part,
@@ -117,7 +117,7 @@ describe('running checks', () => {
       })
       await rig.register('Sydney')
       const found = await createChecks(rig.deps, clientChecks).look({ fresh: true })
-      const address = found.find((one) => one.found.includes('logout address'))
+      const address = found.find((candidate) => candidate.found.includes('logout address'))
       expect(address).toMatchObject({
         state: 'failed',
         found: expect.stringContaining(code) as string,

@@ -28,7 +28,11 @@ test('the check names the federated domains whose users may come back without th
     { domain: 'c.example', promptLogin: 'unknown' },
   ] as const
   const seen = async (...found: FederatedDomain[]) =>
-    (await look(granted, () => found)).map((one) => [one.tid, one.state, one.found.split(':')[0]])
+    (await look(granted, () => found)).map((finding) => [
+      finding.tid,
+      finding.state,
+      finding.found.split(':')[0],
+    ])
 
   expect(await look(['User.Read.All'], () => [silent])).toMatchObject([
     {

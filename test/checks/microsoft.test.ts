@@ -15,7 +15,7 @@ describe('what keeps users from signing in is found before they try', () => {
         checks: { check: string; state: string; fix?: string }[]
       }
       const metrics = await (await world.rig.opsApp.request('/metrics')).text()
-      const failed = checks.filter((one) => one.state === 'failed' && one.check !== 'clock')
+      const failed = checks.filter((check) => check.state === 'failed' && check.check !== 'clock')
       expect(failed.every(({ fix }) => fix !== undefined)).toBe(true)
       for (const { check } of failed)
         expect(metrics).toMatch(

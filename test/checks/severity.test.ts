@@ -99,8 +99,8 @@ describe('every problem that the broker can report', () => {
     const rig = await createRig()
     const olga = await atConsole(rig, 'operator')
     const { type } = await startCmb(rig)
-    const all = Object.fromEntries(problems.map((one) => [one, urgencyByAlerts(one)]))
-    const scraped = only(all, (one) => !isOnDemand(one))
+    const all = Object.fromEntries(problems.map((problem) => [problem, urgencyByAlerts(problem)]))
+    const scraped = only(all, (name) => !isOnDemand(name))
 
     // A check that runs on demand alone is in no metric, so that it raises no alert.
     const inDoctor = urgencies(
@@ -128,7 +128,7 @@ describe('every problem that the broker can report', () => {
     const named = CHECKS.filter(({ names }) => names).map(({ id }) => id)
     expect(
       Object.fromEntries(checks.map(({ check, state, urgency }) => [`${state} ${check}`, urgency])),
-    ).toEqual(only(scraped, (one) => !named.some((id) => one.endsWith(` ${id}`))))
+    ).toEqual(only(scraped, (name) => !named.some((id) => name.endsWith(` ${id}`))))
 
     const metrics = await (await rig.opsApp.request('/metrics')).text()
     const counted = [

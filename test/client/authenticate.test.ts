@@ -16,7 +16,7 @@ const ISSUER = 'https://broker.example'
 const NOW = 1_800_000_000
 const JWKS_URI = 'https://keys.example/jwks'
 
-const one = newClientSecret(randomBytes, NOW)
+const made = newClientSecret(randomBytes, NOW)
 const two = newClientSecret(randomBytes, NOW)
 const past = newClientSecret(randomBytes, NOW)
 const keyPair = await generateKeyPair('ES256', { extractable: true })
@@ -66,8 +66,8 @@ beforeEach(async () => {
   down = false
   const consumed = new Set<string>()
   const clients = [
-    client('sydney', {}, [one.hash, two.hash, { ...past.hash, expiresAt: NOW }]),
-    client('a b:+%é', {}, [one.hash]),
+    client('sydney', {}, [made.hash, two.hash, { ...past.hash, expiresAt: NOW }]),
+    client('a b:+%é', {}, [made.hash]),
     client('app', { authMethod: 'none' }),
     client('signer', { authMethod: 'private_key_jwt', jwks: { keys: [publicJwk] } }),
     client('former', {
@@ -122,15 +122,15 @@ const attempt = (form: Record<string, string>, authorization?: string, now = NOW
 
 describe('client secrets (RFC 6749 §2.3.1)', () => {
   test('basic and post are interchangeable, and each of two secrets is valid', async () => {
-    for (const { secret } of [one, two]) {
+    for (const { secret } of [made, two]) {
       expect(await attempt({}, basic('sydney', secret))).toBe('sydney')
       expect(await attempt({ client_id: 'sydney', client_secret: secret })).toBe('sydney')
     }
   })
 
   test('a secret is shown once and kept as a hash', () => {
-    expect(one.secret).toMatch(/^cms_[\w-]{43}$/)
-    expect(JSON.stringify(one.hash)).not.toContain(one.secret)
+    expect(made.secret).toMatch(/^cms_[\w-]{43}$/)
+    expect(JSON.stringify(made.hash)).not.toContain(made.secret)
   })
 
   test('an expired secret, a wrong one, an unknown client and a client of another method are rejected alike: 401, and the Basic challenge where Basic was tried (RFC 6749 §5.2)', async () => {
@@ -138,7 +138,7 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
       ['sydney', past.secret],
       ['sydney', 'wrong'],
       ['sydney', ''],
-      ['nobody', one.secret],
+      ['nobody', made.secret],
       ['app', ''],
       ['signer', 'x'],
       ['', ''],
@@ -148,14 +148,14 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
     expect(await attempt({ client_id: 'sydney', client_secret: 'wrong' })).toBe(
       '401 invalid_client',
     )
-    expect(await attempt({ client_id: 'app', client_secret: one.secret })).toBe(
+    expect(await attempt({ client_id: 'app', client_secret: made.secret })).toBe(
       '401 invalid_client',
     )
   })
 
   test('id and secret of a Basic header are form-encoded, each by itself', async () => {
-    expect(await attempt({}, basic('a+b%3A%2B%25%C3%A9', one.secret))).toBe('a b:+%é')
-    expect(await attempt({}, basic('%73ydney', encodeURIComponent(one.secret)))).toBe('sydney')
+    expect(await attempt({}, basic('a+b%3A%2B%25%C3%A9', made.secret))).toBe('a b:+%é')
+    expect(await attempt({}, basic('%73ydney', encodeURIComponent(made.secret)))).toBe('sydney')
   })
 
   test('a malformed header is not a client', async () => {
@@ -164,7 +164,7 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
       'Basic !!!',
       `Basic ${Buffer.from('nocolon').toString('base64')}`,
       'Bearer abc',
-      basic('%zz', one.secret),
+      basic('%zz', made.secret),
       basic('sydney', '%zz'),
     ]) {
       expect(await attempt({}, header)).toBe('401 invalid_client Basic')
@@ -174,26 +174,26 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
   test('more than one method in a request is invalid_request (§2.3), also when both are right', async () => {
     expect(
       await attempt(
-        { client_id: 'sydney', client_secret: one.secret },
-        basic('sydney', one.secret),
+        { client_id: 'sydney', client_secret: made.secret },
+        basic('sydney', made.secret),
       ),
     ).toBe('400 invalid_request')
     expect(
       await attempt({
         client_id: 'sydney',
-        client_secret: one.secret,
+        client_secret: made.secret,
         client_assertion: 'x',
         client_assertion_type: JWT_BEARER_ASSERTION,
       }),
     ).toBe('400 invalid_request')
     expect(
-      await attempt({ client_assertion_type: JWT_BEARER_ASSERTION }, basic('sydney', one.secret)),
+      await attempt({ client_assertion_type: JWT_BEARER_ASSERTION }, basic('sydney', made.secret)),
     ).toBe('400 invalid_request')
   })
 
   test('a client_id in the body beside Basic has to be the same', async () => {
-    expect(await attempt({ client_id: 'sydney' }, basic('sydney', one.secret))).toBe('sydney')
-    expect(await attempt({ client_id: 'app' }, basic('sydney', one.secret))).toBe(
+    expect(await attempt({ client_id: 'sydney' }, basic('sydney', made.secret))).toBe('sydney')
+    expect(await attempt({ client_id: 'app' }, basic('sydney', made.secret))).toBe(
       '400 invalid_request',
     )
   })

@@ -252,7 +252,7 @@ describe('the clients file is followed', () => {
     writeFileSync(secret, 'the-second-secret-of-more-than-32-characters')
     await vi.waitFor(
       () =>
-        expect(rig.clients.find('sydney')?.secrets.map((one) => one.hash)).toEqual([
+        expect(rig.clients.find('sydney')?.secrets.map((secretHash) => secretHash.hash)).toEqual([
           sha256('the-second-secret-of-more-than-32-characters'),
         ]),
       { timeout: 60_000, interval: 20 },

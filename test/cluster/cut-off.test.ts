@@ -54,7 +54,7 @@ async function firstAnswers<T>(
   const back = Promise.withResolvers<Promise<T[]>>()
   b.store.onElsewhere((what) => {
     heard.push(what)
-    if (what === 'returned') back.resolve(Promise.all(ask.map((one) => one())))
+    if (what === 'returned') back.resolve(Promise.all(ask.map((send) => send())))
   })
   line.swallow()
   await expect.poll(() => heard, { timeout: 20_000 }).toContain('unconfirmed')

@@ -28,9 +28,9 @@ function mounted(): { dir: string; unmount(): void } | undefined {
 }
 
 function canMount(): boolean {
-  const one = mounted()
-  one?.unmount()
-  return one !== undefined
+  const disk = mounted()
+  disk?.unmount()
+  return disk !== undefined
 }
 
 /** Fills the disk to its last page. */

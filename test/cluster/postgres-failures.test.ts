@@ -17,13 +17,13 @@ async function wayTo(url: string) {
   let losing = false
   const server = createServer((client) => {
     const behind = connect(path)
-    for (const [one, other] of [
+    for (const [first, second] of [
       [client, behind],
       [behind, client],
     ] as const) {
-      sockets.add(one)
-      one.on('error', () => undefined)
-      one.on('close', () => (sockets.delete(one), other.destroy()))
+      sockets.add(first)
+      first.on('error', () => undefined)
+      first.on('close', () => (sockets.delete(first), second.destroy()))
     }
     client.on('data', (bytes) => {
       const lost = losing && bytes.includes('COMMIT\0')
@@ -36,7 +36,7 @@ async function wayTo(url: string) {
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   onTestFinished(() => {
-    for (const one of sockets) one.destroy()
+    for (const socket of sockets) socket.destroy()
     server.close()
   })
   const { port } = server.address() as AddressInfo

@@ -291,8 +291,8 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
   test('each broker is listed with its version and heartbeat, and is gone when it ends', async () => {
     const { a, b } = await twoBrokers()
     await expect.poll(() => b.store.brokers()).toHaveLength(2)
-    const [one] = await a.store.brokers()
-    expect(one).toMatchObject({
+    const [broker] = await a.store.brokers()
+    expect(broker).toMatchObject({
       version: expect.any(String) as string,
       host: expect.any(String) as string,
     })

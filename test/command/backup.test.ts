@@ -103,7 +103,9 @@ describe('cmb backup and restore', () => {
     expect(await cmb(['restore', file, '--yes'], { dataDir })).toMatchObject({ code: 0 })
     const files = readdirSync(dataDir)
     expect(files).toContain('broker.db.mark')
-    expect(files.filter((one) => statSync(join(dataDir, one)).uid !== 65_534)).toEqual([])
+    expect(files.filter((candidate) => statSync(join(dataDir, candidate)).uid !== 65_534)).toEqual(
+      [],
+    )
     expect((await cmb(['doctor'], { dataDir })).out).not.toMatch(/^Act .*data-directory/m)
     chownSync(join(dataDir, 'broker.db.mark'), 0, 0)
     expect((await cmb(['doctor'], { dataDir })).out).toContain(

@@ -31,7 +31,9 @@ describe('cmb clients', () => {
     expect(added).toMatchObject({ code: 0, err: '' })
     const { client_secret: secret } = added.json<{ client_secret: string }>()
     expect(secret).toMatch(/^cms_[\w-]{43}$/)
-    expect(rig.clients.find('sydney')?.secrets.map((one) => one.hash)).toEqual([sha256(secret)])
+    expect(rig.clients.find('sydney')?.secrets.map((secretHash) => secretHash.hash)).toEqual([
+      sha256(secret),
+    ])
     const shown = await type(['clients', 'show', 'sydney', '--json'])
     expect(shown.out).not.toContain(secret)
     expect(shown.json()).toMatchObject({
@@ -161,7 +163,7 @@ describe('cmb clients', () => {
     const hashes = () =>
       rig.clients
         .find('sydney')
-        ?.secrets.map((one) => one.hash)
+        ?.secrets.map((secret) => secret.hash)
         .toSorted()
     expect(hashes()).toEqual([sha256(first), sha256(second)].toSorted())
     rig.clock.advance(1)
@@ -192,7 +194,7 @@ describe('cmb clients', () => {
       changed: { secrets: { before: ids, after: ids.filter((id) => id !== old?.id) } },
     })
     const log = JSON.stringify(await rig.store.listAudit({ limit: 100 }))
-    for (const one of [first.client_secret, secret]) expect(log).not.toContain(one)
+    for (const value of [first.client_secret, secret]) expect(log).not.toContain(value)
   })
 
   test('rotate-secret replaces the secret of a client that another interface registered', async () => {

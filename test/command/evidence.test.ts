@@ -23,8 +23,8 @@ beforeEach(async () => {
   await revoke((await rig.openSession()).session.sid)
 })
 
-const revoke = (one: string) =>
-  type(['revoke', '--session', one, '--case', 'INC-1', '--comment', '=laptop, "stolen"'])
+const revoke = (oid: string) =>
+  type(['revoke', '--session', oid, '--case', 'INC-1', '--comment', '=laptop, "stolen"'])
 const exported = async (): Promise<string> => {
   const ran = await type(['evidence', 'export', '--revocation', '2'])
   expect(ran).toMatchObject({ code: 0, err: '' })
@@ -155,7 +155,7 @@ describe('cmb evidence (docs/evidence.md)', () => {
     })
     const keys = join(rig.config.dataDir, 'keys.json')
     writeFileSync(keys, JSON.stringify(archive))
-    for (const one of [before, text]) expect((await verify(one, '--keys', keys)).code).toBe(0)
+    for (const file of [before, text]) expect((await verify(file, '--keys', keys)).code).toBe(0)
     writeFileSync(
       keys,
       JSON.stringify({

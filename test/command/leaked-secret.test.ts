@@ -112,9 +112,9 @@ test('a broker that lacks the secret with which another one seals is failed; one
   const [old] = rig.config.secrets
   if (old === undefined) return expect.unreachable()
   const stateWith = async (...secrets: Config['secrets']) => {
-    const one = await restarted(rig, secrets)
-    const state = await one.secrets()
-    await one.stop()
+    const again = await restarted(rig, secrets)
+    const state = await again.secrets()
+    await again.stop()
     return state
   }
   expect(await stateWith(old)).toEqual(['ok'])

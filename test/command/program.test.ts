@@ -95,9 +95,9 @@ describe('cmb', () => {
 
   test('every command has a description, and the help of every name is that of a command', () => {
     const below = ({ commands }: Command, path = ''): (readonly [string, string])[] =>
-      commands.flatMap((one) => {
-        const name = `${path} ${one.name()}`.trim()
-        return [[name, one.description()] as const, ...below(one, name)]
+      commands.flatMap((command) => {
+        const name = `${path} ${command.name()}`.trim()
+        return [[name, command.description()] as const, ...below(command, name)]
       })
     const commands = new Map(below(createProgram(silent)))
     expect([...commands].filter(([, description]) => description === '')).toEqual([])
@@ -112,11 +112,11 @@ describe('cmb', () => {
         .filter((name) => name !== undefined),
     )
     const shadowed = ({ commands }: Command, path: string): string[] =>
-      commands.flatMap((one) => [
-        ...one.options
+      commands.flatMap((command) => [
+        ...command.options
           .flatMap(({ short, long }) => [short, long])
-          .flatMap((name) => (global.has(name ?? '') ? [`${path} ${one.name()} ${name}`] : [])),
-        ...shadowed(one, `${path} ${one.name()}`),
+          .flatMap((name) => (global.has(name ?? '') ? [`${path} ${command.name()} ${name}`] : [])),
+        ...shadowed(command, `${path} ${command.name()}`),
       ])
     expect(global).toContain('--url')
     expect(shadowed(program, 'cmb')).toEqual([])
@@ -143,7 +143,7 @@ describe('cmb', () => {
   test('no command reads a setting by itself: context.ts does, and an operator’s own CMB_ variables are read in remote.ts', () => {
     const dir = join(import.meta.dirname, '../../src/operations/command')
     const sources = readdirSync(dir, { withFileTypes: true })
-      .filter((one) => one.isFile())
+      .filter((candidate) => candidate.isFile())
       .map(({ name }) => [name, readFileSync(join(dir, name), 'utf8')] as const)
     expect(sources.filter(([, text]) => /\benv\b/.test(text)).map(([name]) => name)).toEqual([
       'context.ts',
@@ -276,9 +276,9 @@ describe('cmb doctor', () => {
   test('with good settings and no broker the broker is what is wrong', async () => {
     const ran = await cmb(['doctor', '--json'], { dataDir: emptyDir(), env: GOOD })
     const { findings } = ran.json<{ findings: { check: string; state: string }[] }>()
-    expect(findings.filter((one) => one.state === 'failed').map((one) => one.check)).toEqual([
-      'broker',
-    ])
+    expect(
+      findings.filter((finding) => finding.state === 'failed').map((finding) => finding.check),
+    ).toEqual(['broker'])
   })
 
   test('beside a running broker it looks at store, queue, Microsoft, keys and every client', async () => {
@@ -299,7 +299,9 @@ describe('cmb doctor', () => {
       findings: { check: string; about?: string; state: string; found: string; fix?: string }[]
     }>()
     const states = (name: string) =>
-      findings.filter((one) => (one.about ?? one.check) === name).map((one) => one.state)
+      findings
+        .filter((finding) => (finding.about ?? finding.check) === name)
+        .map((finding) => finding.state)
     for (const name of [
       'environment',
       'broker',
@@ -313,12 +315,13 @@ describe('cmb doctor', () => {
     expect(states('client sydney')).toEqual(['ok'])
     expect(states('client melbourne')).toContain('failed')
     expect(
-      findings.find((one) => one.about === 'client perth' && one.state === 'warning')?.found,
+      findings.find((finding) => finding.about === 'client perth' && finding.state === 'warning')
+        ?.found,
     ).toContain('has neither a guard nor a logout address')
     expect(
       findings
-        .filter((one) => one.state === 'warning' || one.state === 'failed')
-        .every((one) => one.fix !== undefined && one.fix !== ''),
+        .filter((finding) => finding.state === 'warning' || finding.state === 'failed')
+        .every((finding) => finding.fix !== undefined && finding.fix !== ''),
     ).toBe(true)
     expect(ran.code).toBe(1)
   })

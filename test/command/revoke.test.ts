@@ -25,8 +25,8 @@ beforeEach(async () => {
   await rig.signInAt(alice.session.sid, sydney)
 })
 
-const state = async (one: typeof alice) =>
-  (await rig.store.statusBySid(one.session.sid, rig.clock.now())).state
+const state = async (signedIn: typeof alice) =>
+  (await rig.store.statusBySid(signedIn.session.sid, rig.clock.now())).state
 const newest = async () => (await rig.store.listRevocations({ limit: 1 }))[0]
 
 describe('cmb sessions list', () => {
@@ -34,7 +34,7 @@ describe('cmb sessions list', () => {
     const sids = async (...args: string[]) =>
       (await type(['sessions', 'list', ...args, '--json']))
         .json<{ sessions: { sid: string }[] }>()
-        .sessions.map((one) => one.sid)
+        .sessions.map((session) => session.sid)
     expect((await sids()).toSorted()).toEqual([alice.session.sid, bob.session.sid].toSorted())
     expect(await sids('--user', 'ALICE')).toEqual([alice.session.sid])
     expect(await sids('--tenant', OTHER_TENANT)).toEqual([bob.session.sid])
@@ -265,7 +265,7 @@ describe('cmb audit', () => {
     const { entries } = (await type(['audit', '--json'])).json<{
       entries: { act: string; ended: { outcome: string } }[]
     }>()
-    expect(entries.map((one) => `${one.act} ${one.ended.outcome}`)).toEqual([
+    expect(entries.map((entry) => `${entry.act} ${entry.ended.outcome}`)).toEqual([
       'redrive done',
       'key.rotate done',
       'client.rotate_secret done',
@@ -296,7 +296,7 @@ describe('cmb revocations and deliveries', () => {
     const seq = (await newest())?.seq ?? 0
     const [delivery] = await rig.store.listDeliveries({ seq, limit: 10 })
     if (delivery === undefined) throw new Error('nothing was owed')
-    expect(rig.queue.added.map((one) => one.id)).toContain(delivery.id)
+    expect(rig.queue.added.map((deliveryRef) => deliveryRef.id)).toContain(delivery.id)
     const nowMs = rig.clock.nowMs()
     await rig.store.leaseDelivery({ id: delivery.id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
     await rig.store.recordDelivery({

@@ -293,8 +293,8 @@ describe('cmb doctor', () => {
   const found = async () =>
     (await type(['doctor', '--json']))
       .json<{ findings: { check: string; state: string; found: string }[] }>()
-      .findings.filter((one) => one.check === 'mfa-proof')
-      .map((one) => `${one.state}: ${one.found}`)
+      .findings.filter((finding) => finding.check === 'mfa-proof')
+      .map((finding) => `${finding.state}: ${finding.found}`)
 
   test('says of each tenant how MFA is proved, and who asserted it', async () => {
     await rig.store.changeTenant({

@@ -18,7 +18,7 @@ function problems(env: Record<string, string>): string[] {
   try {
     loadConfig(env)
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems.map((one) => one.name)
+    if (error instanceof ConfigError) return error.problems.map((problem) => problem.name)
     throw error
   }
   return []
@@ -161,7 +161,7 @@ describe('settings', () => {
   test('the authentication context of a fresh sign-in is one for every tenant, or one for each that is named; anything else is rejected', () => {
     const read = (value: string) =>
       loadConfig({ ...LEAST, BROKER_FRESH_CONTEXT: value }).freshContext
-    const [one, other] = [
+    const [first, second] = [
       '11111111-2222-4333-8444-55555555555a',
       '99999999-2222-4333-8444-555555555555',
     ]
@@ -170,19 +170,19 @@ describe('settings', () => {
       { byTenant: {} },
     ])
     expect(read('c25')).toEqual({ all: 'c25' })
-    expect(read(`${one.toUpperCase()}=c2, ${other}=c3`)).toEqual({
-      byTenant: { [one]: 'c2', [other]: 'c3' },
+    expect(read(`${first.toUpperCase()}=c2, ${second}=c3`)).toEqual({
+      byTenant: { [first]: 'c2', [second]: 'c3' },
     })
     for (const value of [
       'c0',
       'c26',
       'C2',
       'auth_context:c2',
-      one,
-      `${one}=c26`,
-      `${one}=c2,`,
-      `${one}=c2,${one}=c3`,
-      `c2,${one}=c3`,
+      first,
+      `${first}=c26`,
+      `${first}=c2,`,
+      `${first}=c2,${first}=c3`,
+      `c2,${first}=c3`,
       'none,c2',
     ])
       expect([value, problems({ ...LEAST, BROKER_FRESH_CONTEXT: value })]).toEqual([
@@ -255,7 +255,7 @@ describe('settings', () => {
 describe('the table of settings', () => {
   const all = [...settingsOf(SETTINGS)]
   const accepts = (text: string, name: string): boolean =>
-    all.find((one) => one.name === name)?.schema.safeParse(text).success ?? false
+    all.find((setting) => setting.name === name)?.schema.safeParse(text).success ?? false
 
   test('names every setting once', () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
@@ -350,7 +350,7 @@ describe('a BROKER_ variable that the broker does not read', () => {
           `${name.slice(0, at)}${name.slice(at - 1)}`,
           `${name.slice(0, at)}#${name.slice(at + 1)}`,
         ]
-        for (const slip of slips.filter((one) => !known.includes(one)))
+        for (const slip of slips.filter((candidate) => !known.includes(candidate)))
           expect([slip, unknownSettings({ [slip]: 'x' })[0]?.example]).toEqual([slip, name])
       }
     }

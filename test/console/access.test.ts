@@ -115,10 +115,10 @@ describe('admission to the console', () => {
       expect([path, (await olga.get(path)).status]).toEqual([path, 200])
     expect((await olga.get('/ops/revoke')).status).toBeGreaterThanOrEqual(403)
     expect(
-      (await rig.store.listAudit({ act: 'console.sign_in', limit: 5 })).map((one) => [
-        one.actor.id,
-        one.via,
-        one.ended?.outcome,
+      (await rig.store.listAudit({ act: 'console.sign_in', limit: 5 })).map((entry) => [
+        entry.actor.id,
+        entry.via,
+        entry.ended?.outcome,
       ]),
     ).toEqual([[olga.sub, 'console', 'done']])
   })

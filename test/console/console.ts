@@ -80,7 +80,7 @@ export async function atConsole(rig: Rig, who: Somebody) {
 /** Returns the address of the page on which an administrator confirms a revocation. */
 export const revoking = (fields: Record<string, string | undefined>): string =>
   `/ops/revoke?${new URLSearchParams(
-    Object.entries(fields).filter((one): one is [string, string] => one[1] !== undefined),
+    Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined),
   ).toString()}`
 
 /** Returns the hash by which the store knows a browser's session. */

@@ -246,7 +246,9 @@ describe('the overview', () => {
     )
     const named = [...Object.values(RUNBOOK), ...Object.values(HELP).map(([, heading]) => heading)]
     expect(named.filter((heading) => !headings.includes(heading))).toEqual([])
-    expect(Object.keys(RUNBOOK).filter((id) => !CHECKS.some((one) => one.id === id))).toEqual([])
+    expect(Object.keys(RUNBOOK).filter((id) => !CHECKS.some((check) => check.id === id))).toEqual(
+      [],
+    )
   })
 })
 

@@ -35,7 +35,7 @@ describe('a device that its user reports', () => {
     const read = [vi.spyOn(rig.store, 'userReports'), vi.spyOn(rig.store, 'findSubject')]
     const answer = await rig.opsApp.request('/readyz')
     expect(await answer.json()).toMatchObject({ verdict: 'All good' })
-    for (const one of read) expect(one).not.toHaveBeenCalled()
+    for (const mock of read) expect(mock).not.toHaveBeenCalled()
   })
 
   test('leaves /metrics its gauges when the store fails before the user’s name is read', async () => {
@@ -130,9 +130,9 @@ describe('a problem that an operator hides', () => {
       const selector = { kind: 'session', sid } as const
       await revoke(rig.deps, { selector, reason: 'administrator', actor, now: rig.clock.now() })
     }
-    const [one, other] = await rig.store.listDeliveries({ limit: 2 })
-    await attempted(rig, one?.id ?? '', 'rejected')
-    return () => attempted(rig, other?.id ?? '', 'rejected')
+    const [first, second] = await rig.store.listDeliveries({ limit: 2 })
+    await attempted(rig, first?.id ?? '', 'rejected')
+    return () => attempted(rig, second?.id ?? '', 'rejected')
   }
   const VERDICT =
     'Nothing needs you now. Hidden until 24 Dec 2026: Case Manager Melbourne rejects deliveries'

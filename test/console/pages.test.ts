@@ -30,8 +30,8 @@ describe('deliveries', () => {
     )
     const rejected = await olga.get('/ops/deliveries?state=rejected')
     expect(rejected.text).toContain('400 invalid_request')
-    const one = await olga.submitTo(rejected, '/ops/deliveries/try')
-    expect(one.text).toContain('1 delivery will be retried now.')
+    const page = await olga.submitTo(rejected, '/ops/deliveries/try')
+    expect(page.text).toContain('1 delivery will be retried now.')
     const failed = await olga.get('/ops/deliveries?state=failed&client=sydney')
     const target = failed.forms.find(({ fields }) => fields['which']?.startsWith('target_id '))
     expect((await olga.post('/ops/deliveries/try', target?.fields ?? {})).text).toContain(
@@ -127,7 +127,7 @@ describe('a pending delivery', () => {
 
 describe('webhooks', () => {
   test('each endpoint is listed with what is not delivered, and its deliveries are found; no page shows the path of its address', async () => {
-    const one = {
+    const endpoint = {
       events: ['revocation.wide' as const],
       include: [],
       secretSealed: 'x',
@@ -137,7 +137,7 @@ describe('webhooks', () => {
     }
     const id = `wh_${'a'.repeat(22)}`
     await rig.store.addWebhook({
-      ...one,
+      ...endpoint,
       id,
       url: 'https://siem.example/hooks/path-of-the-receiver',
       state: 'enabled',
@@ -166,7 +166,8 @@ describe('closing deliveries', () => {
         now: rig.clock.now(),
       })
   }
-  const states = async () => (await rig.store.listDeliveries({ limit: 10 })).map((one) => one.state)
+  const states = async () =>
+    (await rig.store.listDeliveries({ limit: 10 })).map((delivery) => delivery.state)
 
   test('an administrator closes one or all of a target, with a reason that the audit log and the proof keep', async () => {
     await pendingOf(['Carol', 'Dave', 'Erin'])
@@ -183,8 +184,8 @@ describe('closing deliveries', () => {
     expect((await adam.submitTo(page, '/ops/deliveries/close')).text).toContain('give a reason.')
     expect(await states()).toEqual(['pending', 'pending', 'pending'])
     const why = { comment: 'Sydney was shut down.', case_reference: 'INC-7' }
-    const one = await adam.submitTo(page, '/ops/deliveries/close', why)
-    expect(one.text).toContain('1 delivery was closed.')
+    const closed = await adam.submitTo(page, '/ops/deliveries/close', why)
+    expect(closed.text).toContain('1 delivery was closed.')
     expect((await adam.get(`/ops/revocations/${seq}`)).text).toContain('Sydney was shut down.')
     const all = await adam.get(
       `/ops/deliveries/close?${new URLSearchParams({ which: `target_id ${targetId}` })}`,
@@ -580,10 +581,10 @@ describe('what the pages show', () => {
     expect(after.text).not.toContain('Failed at Microsoft')
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(true)
     expect(
-      (await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((one) => [
-        one.actor.id,
-        one.via,
-        one.ended?.result,
+      (await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((entry) => [
+        entry.actor.id,
+        entry.via,
+        entry.ended?.result,
       ]),
     ).toEqual([[olga.sub, 'console', { redriven: 1 }]])
   })

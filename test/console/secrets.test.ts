@@ -41,7 +41,7 @@ describe('a leaked secret of a client that the store keeps', () => {
     const [secret = ''] = SECRET.exec(made.text) ?? []
     expect(made.text).toContain('This page shows it only once.')
     expect(idsOf()).toHaveLength(2)
-    for (const one of [leaked, secret]) expect(await tokenStatus(one)).toBe(400)
+    for (const value of [leaked, secret]) expect(await tokenStatus(value)).toBe(400)
 
     const after = await adam.get(PAGE)
     expect(after.text).not.toContain(secret)

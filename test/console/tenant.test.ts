@@ -802,7 +802,7 @@ describe('everything else of the broker is invisible to the administrator of a t
     )
     const methods = (method: string) => (method === 'ALL' ? ['GET', 'POST'] : [method])
     const asked = new Set(
-      routes.flatMap(({ method, path }) => methods(method).map((one) => `${one} ${path}`)),
+      routes.flatMap(({ method, path }) => methods(method).map((verb) => `${verb} ${path}`)),
     )
     expect([...asked]).toEqual(
       expect.arrayContaining([
@@ -812,8 +812,8 @@ describe('everything else of the broker is invisible to the administrator of a t
         'GET /setup/tenants/:tid',
       ]),
     )
-    for (const one of asked) {
-      const [method = '', path = ''] = one.split(' ')
+    for (const address of asked) {
+      const [method = '', path = ''] = address.split(' ')
       const answer = await browser.send(
         addressed(path, values),
         method === 'GET' ? {} : { method, body: '' },
@@ -821,8 +821,8 @@ describe('everything else of the broker is invisible to the administrator of a t
       const text = await answer.text()
       // /setup shows its entrance to every caller; /ops/sign-in leads to the sign-in.
       const isClosed = answer.status >= 400 || /^\/setup|^\/ops\/(?:sign-in|callback)/.test(path)
-      expect([one, isClosed, FOREIGN.filter((word) => text.includes(word))]).toEqual([
-        one,
+      expect([address, isClosed, FOREIGN.filter((word) => text.includes(word))]).toEqual([
+        address,
         true,
         [],
       ])
@@ -875,7 +875,7 @@ describe('everything else of the broker is invisible to the administrator of a t
       case: 'CASE-CONTOSO',
     })
     expect(pages.length).toBeGreaterThan(1)
-    for (const path of new Set(pages.map((one) => one.path))) {
+    for (const path of new Set(pages.map((page) => page.path))) {
       const page = await browser.get(`${addressed(path, values)}?${query}`)
       expect([
         path,

@@ -63,7 +63,8 @@ function serviceOf(pod: string, container: Container, init: readonly string[]): 
     expect.fail('The image names its user by a word, which Kubernetes cannot verify.')
   const mounts = (container.volumeMounts ?? []).map(({ name, mountPath, readOnly = false }) => {
     const volume =
-      volumesOf(POD).find((one) => one.name === name) ?? expect.fail(`There is no volume ${name}.`)
+      volumesOf(POD).find((candidate) => candidate.name === name) ??
+      expect.fail(`There is no volume ${name}.`)
     if (!inMemory(volume))
       return {
         type: 'volume',
@@ -95,7 +96,7 @@ function serviceOf(pod: string, container: Container, init: readonly string[]): 
     ...(memory !== undefined && { mem_limit: bytesOf(memory) }),
     ports: (container.ports ?? []).map(({ containerPort }) => `127.0.0.1::${containerPort}`),
     depends_on: Object.fromEntries(
-      init.map((one) => [one, { condition: 'service_completed_successfully' }]),
+      init.map((name) => [name, { condition: 'service_completed_successfully' }]),
     ),
     stop_grace_period: `${POD.terminationGracePeriodSeconds ?? 30}s`,
     healthcheck: { disable: true },

@@ -202,7 +202,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
   /** Returns the leader, once every other member follows it and tokens are issued. */
   const whole = async (): Promise<string> => {
     const leader = await leaderNow()
-    for (const member of Object.keys(MEMBERS).filter((one) => one !== leader))
+    for (const member of Object.keys(MEMBERS).filter((key) => key !== leader))
       await until(
         `${member} follows ${leader}`,
         async () => (await etcd(`members/${member}`)).includes('"replication_state":"streaming"'),
@@ -307,7 +307,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
       }, 100)
       const others = [
         ETCD,
-        ...Object.values(MEMBERS).filter((one) => one !== MEMBERS[leader]),
+        ...Object.values(MEMBERS).filter((member) => member !== MEMBERS[leader]),
       ].join()
       await filter(
         'broker-a',

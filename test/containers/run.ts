@@ -168,7 +168,10 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     expect(await refresh(stack, secret, tokens.refresh_token)).toBe(200)
     expect(await stack.sh('docker compose logs postgres-a')).toContain('postgres-b took its place')
     await endsASession()
-    const back = over.replace(/postgres-([ab])/g, (_, one) => `postgres-${one === 'a' ? 'b' : 'a'}`)
+    const back = over.replace(
+      /postgres-([ab])/g,
+      (_, letter) => `postgres-${letter === 'a' ? 'b' : 'a'}`,
+    )
     await load.during('failed back', () => stack.sh(back))
     await endsASession()
   })

@@ -177,7 +177,7 @@ server {
         ...['pem', 'key'].map((end) => `${MICROSOFT}.${end}:/etc/ssl/${MICROSOFT}.${end}`),
       ]
       await sh(
-        `docker run -d --name ${name}-tls --network host ${mounts.map((one) => `-v "$PWD/${one}:ro"`).join(' ')} ${NGINX}`,
+        `docker run -d --name ${name}-tls --network host ${mounts.map((mount) => `-v "$PWD/${mount}:ro"`).join(' ')} ${NGINX}`,
       )
     },
     async end() {

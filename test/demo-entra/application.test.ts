@@ -60,12 +60,12 @@ describe('how the application proves itself', () => {
       ],
     })
     const scopes = ['https://graph.microsoft.com/.default']
-    const as = async (one: ReturnType<typeof newCertificate>) =>
+    const as = async (certificate: ReturnType<typeof newCertificate>) =>
       application(at, CONTOSO.tid, {
         clientCertificate: {
-          thumbprintSha256: one.thumbprintSha256,
-          privateKey: one.privateKey,
-          x5c: one.certificate,
+          thumbprintSha256: certificate.thumbprintSha256,
+          privateKey: certificate.privateKey,
+          x5c: certificate.certificate,
         },
       })
     expect(

@@ -82,11 +82,15 @@ async function receiver(): Promise<Receiver> {
 
 const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString()
 const notifications = (to: Receiver) =>
-  to.got.filter((one) => one.validationToken === null).flatMap((one) => one.body?.value ?? [])
+  to.got
+    .filter((request) => request.validationToken === null)
+    .flatMap((request) => request.body?.value ?? [])
 /** A receiver on a busy machine may get a notification twice: only its content counts. */
 const delivered = (to: Receiver): string[] => [
   ...new Set(
-    notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`),
+    notifications(to).map(
+      (notification) => `${notification.changeType} ${notification.resourceData.sequenceNumber}`,
+    ),
   ),
 ]
 
@@ -207,7 +211,7 @@ describe('Graph subscriptions', () => {
     await vi.waitFor(
       () =>
         expect(
-          notifications(to).filter((one) => one.resourceData.id !== ALICE).length,
+          notifications(to).filter((notification) => notification.resourceData.id !== ALICE).length,
         ).toBeGreaterThanOrEqual(2),
       {
         timeout: 60_000,
@@ -216,7 +220,10 @@ describe('Graph subscriptions', () => {
     await control(at, 'switches', { duplicateNotifications: false })
     await control(at, 'users/alice@contoso.example', { deleted: true })
     await vi.waitFor(
-      () => expect(notifications(to).map((one) => one.changeType)).toContain('deleted'),
+      () =>
+        expect(notifications(to).map((notification) => notification.changeType)).toContain(
+          'deleted',
+        ),
       { timeout: 60_000 },
     )
   })

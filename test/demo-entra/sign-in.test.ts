@@ -80,13 +80,13 @@ describe('sign-in with msal-node 7', () => {
     const app = await application(at)
     const browser = new Browser()
     const first = await attempt(app)
-    const one = decodeJwt(
+    const claims = decodeJwt(
       (await first.redeem((await browser.signIn(first.url, 'alice@contoso.example')).left)).idToken,
     )
     const second = await attempt(app)
     const two = decodeJwt((await second.redeem((await browser.get(second.url)).left)).idToken)
-    expect(two['sid']).toBe(one['sid'])
-    expect(two['auth_time']).toBe(one['auth_time'])
+    expect(two['sid']).toBe(claims['sid'])
+    expect(two['auth_time']).toBe(claims['auth_time'])
     expect(
       (
         await browser.get(

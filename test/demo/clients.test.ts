@@ -16,7 +16,7 @@ test('the demo follows edits of the file of --clients: an error is printed and t
   const applied: unknown[][] = []
   const said: string[] = []
   const following = followFurtherClients(file, ['sydney'], {
-    apply: (clients) => void applied.push(clients.map((one) => one.client_id)),
+    apply: (clients) => void applied.push(clients.map((client) => client.client_id)),
     say: (line) => void said.push(line),
     pollMs: 10,
   })

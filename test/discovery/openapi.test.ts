@@ -109,8 +109,9 @@ describe('openapi.json', () => {
       if (typeof node !== 'object' || node === null) return
       for (const [key, value] of Object.entries(node)) {
         if ((key === 'anyOf' || key === 'oneOf') && Array.isArray(value))
-          for (const one of value as Json[])
-            if (('properties' in one || 'enum' in one) && one.title === undefined) unnamed.push(at)
+          for (const json of value as Json[])
+            if (('properties' in json || 'enum' in json) && json.title === undefined)
+              unnamed.push(at)
         walk(value, `${at}/${key}`)
       }
     }
@@ -182,7 +183,7 @@ describe('openapi.json', () => {
       if (place !== undefined) check(`${at} ${String(name)}`, node as Json)
       for (const [member, schema] of Object.entries(properties ?? {}))
         check(`${at} ${member}`, schema as Json)
-      for (const [key, one] of Object.entries(node)) walk(one, `${at}/${key}`)
+      for (const [key, member] of Object.entries(node)) walk(member, `${at}/${key}`)
     }
     walk({ ...document, tags: [] }, '')
     walk(clientsFileJsonSchema(), 'clients file')
@@ -212,17 +213,17 @@ function closed(document: Document, schema: Json, inside = false): Json {
   const next: Json = { ...target }
   if (target.properties !== undefined)
     next.properties = Object.fromEntries(
-      Object.entries(target.properties as Record<string, Json>).map(([name, one]) => [
+      Object.entries(target.properties as Record<string, Json>).map(([name, json]) => [
         name,
-        closed(document, one),
+        closed(document, json),
       ]),
     )
   if (target.items !== undefined) next.items = closed(document, target.items as Json)
   for (const list of ['oneOf', 'anyOf'] as const)
     if (Array.isArray(target[list]))
-      next[list] = (target[list] as Json[]).map((one) => closed(document, one, inside))
+      next[list] = (target[list] as Json[]).map((json) => closed(document, json, inside))
   if (Array.isArray(target.allOf))
-    next.allOf = (target.allOf as Json[]).map((one) => closed(document, one, true))
+    next.allOf = (target.allOf as Json[]).map((json) => closed(document, json, true))
   if (inside) delete next.additionalProperties
   else if (target.properties !== undefined || target.allOf !== undefined)
     next.unevaluatedProperties = false

@@ -39,7 +39,9 @@ function parser(said: (text: string) => void): Command {
 function found(program: Command, words: readonly string[]): [Command, string[]] {
   let command = program
   for (const [at, word] of words.entries()) {
-    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word))
+    const next = command.commands.find(
+      (candidate) => candidate.name() === word || candidate.aliases().includes(word),
+    )
     if (next === undefined) return [command, words.slice(at)]
     command = next
   }
@@ -168,4 +170,5 @@ const READS = [
   /^(?:cmb|npx).* --help$/,
   /^curl .*>/,
 ]
-export const onlyReads = (command: string): boolean => READS.some((one) => one.test(command))
+export const onlyReads = (command: string): boolean =>
+  READS.some((pattern) => pattern.test(command))

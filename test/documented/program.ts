@@ -38,7 +38,7 @@ const [name = '', ...args] = process.argv.slice(2)
 
 function real(
   program: string,
-  file = PATH.map((dir) => join(dir, program)).find((one) => existsSync(one)),
+  file = PATH.map((dir) => join(dir, program)).find((candidate) => existsSync(candidate)),
 ): string {
   if (file !== undefined) return file
   process.stderr.write(`MISSING ${program}\n`)
@@ -80,7 +80,7 @@ function run(
 /** Returns the processes of this group and of the groups that its members lead. */
 function groupOf(leader: number): number[] {
   const all = readdirSync('/proc')
-    .filter((one) => /^\d+$/.test(one))
+    .filter((candidate) => /^\d+$/.test(candidate))
     .flatMap((pid) => {
       try {
         const [, parent, group] =
@@ -182,7 +182,7 @@ async function serve(
 /** Runs a program in a terminal, because programs of this repository ask questions only there. */
 const inTerminal = (file: string, given: readonly string[], input: string): number => {
   const quoted = [file, ...given]
-    .map((one) => `'${one.replaceAll("'", String.raw`'\''`)}'`)
+    .map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`)
     .join(' ')
   return run(real('script'), ['-qefc', quoted, '/dev/null'], { input: `${input}\n` })
 }
@@ -191,7 +191,7 @@ const CLI = join(ROOT, 'dist/src/cli.js')
 let port = Number(process.env.DOCUMENTED_PORT ?? 0)
 
 function cmb(given: string[]): number | Promise<number> {
-  const [command = ''] = given.filter((one) => !one.startsWith('-'))
+  const [command = ''] = given.filter((candidate) => !candidate.startsWith('-'))
   if (command === 'serve' || command === 'work') {
     // Each page has a machine of its own, so the server gets its own directory and ports.
     const dir = mkdtempSync(join(DIR, 'data-'))
@@ -210,7 +210,8 @@ function cmb(given: string[]): number | Promise<number> {
 function npx([program = '', ...given]: string[]): number | Promise<number> {
   if (program === 'cmb') return run(NODE, [join(ROOT, 'scripts/cmb.mjs'), ...given])
   if (program === '@case-manager/guard') {
-    const serves = given[0] === 'serve' && !given.some((one) => ['--help', '--check'].includes(one))
+    const serves =
+      given[0] === 'serve' && !given.some((candidate) => ['--help', '--check'].includes(candidate))
     const bin = join(ROOT, 'guard/dist/serve/bin.js')
     return serves
       ? serve(NODE, [bin, ...given], { until: /enforces revocations up to seq/ })
@@ -239,10 +240,10 @@ function npm(given: string[]): number | Promise<number> {
   const here = next ?? process.cwd()
   const own = existsSync(join(here, 'package.json'))
   if (command === 'install') {
-    const names = rest.filter((one) => !one.startsWith('-'))
+    const names = rest.filter((candidate) => !candidate.startsWith('-'))
     const from = createRequire(join(own ? here : ROOT, 'package.json'))
-    const missing = names.filter((one) =>
-      from.resolve.paths(one)?.every((dir) => !existsSync(join(dir, one))),
+    const missing = names.filter((candidate) =>
+      from.resolve.paths(candidate)?.every((dir) => !existsSync(join(dir, candidate))),
     )
     return missing.length === 0 ? 0 : fail(`npm install ${missing.join(' ')}`)
   }

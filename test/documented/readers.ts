@@ -134,7 +134,7 @@ export function readerOf(language: string, text: string): Reader | undefined {
   const known = READERS[language]
   if (known === undefined) return undefined
   const document = (language === 'yaml' ? parse(text) : JSON.parse(text)) as object
-  return known.find(([members]) => members.every((one) => one in document))?.[1]
+  return known.find(([members]) => members.every((member) => member in document))?.[1]
 }
 
 /** Reads a script that holds only settings. */

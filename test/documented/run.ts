@@ -80,7 +80,9 @@ afterAll(async () => {
 
 function report(): void {
   const lines: string[] = []
-  for (const [kind, all = []] of Object.entries(Object.groupBy(outcomes, (one) => one.kind))) {
+  for (const [kind, all = []] of Object.entries(
+    Object.groupBy(outcomes, (outcome) => outcome.kind),
+  )) {
     const counts = Object.entries(Object.groupBy(all, ({ outcome }) => outcome.as)).map(
       ([as, some]) => `${some.length} ${as}`,
     )
@@ -123,7 +125,7 @@ async function shell(
   )
   if (missing.length > 0)
     return { as: 'missing', note: `this machine has no ${[...new Set(missing)].join(', ')}` }
-  const problems = ran.flatMap((one) => wrong(page, one) ?? [])
+  const problems = ran.flatMap((runCommand) => wrong(page, runCommand) ?? [])
   return problems.length === 0
     ? { as: 'run', note: '' }
     : { as: 'failed', note: problems.join('\n') }
@@ -134,7 +136,7 @@ const done = (problems: readonly string[]): Pick<Outcome, 'as' | 'note'> =>
 
 /** Runs a block as a part of the program that it belongs to. */
 async function script({ page, text, language }: Block): Promise<Pick<Outcome, 'as' | 'note'>> {
-  const around = SNIPPETS.find((one) => one.page === page && text.includes(one.has))
+  const around = SNIPPETS.find((snippet) => snippet.page === page && text.includes(snippet.has))
   if (around === undefined)
     return {
       as: 'failed',
@@ -188,7 +190,7 @@ async function java({ page, text }: Block): Promise<Pick<Outcome, 'as' | 'note'>
   const jar = findBuilt('spring')
   if (jar === undefined || onPath('javac') === undefined)
     return { as: 'missing', note: 'this machine has no JDK, or not the recipe for Spring' }
-  const around = SNIPPETS.find((one) => one.page === page && text.includes(one.has))
+  const around = SNIPPETS.find((snippet) => snippet.page === page && text.includes(snippet.has))
   const { cwd } = await here.place(page)
   execFileSync('jar', ['xf', jar, 'BOOT-INF/lib'], { cwd })
   writeFileSync(join(cwd, 'Documented.java'), `${around?.before}\n${text}\n${around?.after}`)
@@ -208,7 +210,7 @@ async function postgres({ page, text }: Block): Promise<Pick<Outcome, 'as' | 'no
   const client = new Client({ connectionString: (await here.postgres()).url('postgres') })
   await client.connect()
   try {
-    for (const statement of text.split(';').filter((one) => one.trim() !== ''))
+    for (const statement of text.split(';').filter((part) => part.trim() !== ''))
       await client.query(statement)
     for (const [name, owner] of Object.entries({
       broker_restored: 'broker_owner',
@@ -251,7 +253,9 @@ async function outcomeOf(block: Block): Promise<Pick<Outcome, 'as' | 'note'>> {
   if (notRun !== undefined) return { as: 'not run', note: notRun }
   if (/^\s*(?:docker|kubectl) |\bProbe: \{| docker /m.test(text) || /livenessProbe/.test(text))
     return { as: 'containers', note: '' }
-  const elsewhere = RUN_BY.find((one) => one.page === page && one.languages.includes(language))
+  const elsewhere = RUN_BY.find(
+    (candidate) => candidate.page === page && candidate.languages.includes(language),
+  )
   if (elsewhere !== undefined) return { as: 'run', note: elsewhere.file }
   if (language === 'sh' && /^(?:BROKER_\w+=\S+\n)+$/.test(text)) return done(readSettings(text))
   if (language === 'sh') return shell(page, heading, text)
@@ -306,13 +310,13 @@ for (const page of PAGES) {
     name: block.language,
     run: () => outcomeOf(block),
   }))
-  const inline = inlineOf(page).map((one) => ({
+  const inline = inlineOf(page).map((code) => ({
     kind: 'commands in the text',
-    line: one.line,
-    name: one.command,
-    run: () => inlineOutcome(one),
+    line: code.line,
+    name: code.command,
+    run: () => inlineOutcome(code),
   }))
-  const all = [...blocks, ...inline].sort((one, other) => one.line - other.line)
+  const all = [...blocks, ...inline].sort((a, b) => a.line - b.line)
   if (all.length === 0) continue
   test.concurrent(page, async ({ expect }) => {
     const failed: string[] = []

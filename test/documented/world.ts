@@ -254,7 +254,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
         }
       }
       const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-        .map((one) => `${one}_temp_path ${cwd}/${one};`)
+        .map((kind) => `${kind}_temp_path ${cwd}/${kind};`)
         .join(' ')
       const site = `include ${join(root, 'etc/nginx/conf.d/*.conf')};`
       writeFileSync(

@@ -117,7 +117,7 @@ export async function arm(rig: Rig): Promise<Armed> {
   const codes = [
     await rig.issueCode(session.sid, confidential),
     await rig.issueCode(session.sid, open),
-  ].map((one) => one.code)
+  ].map((grant) => grant.code)
   const administrator = await tokenOf(rig, machine, 'broker:administer')
   const operator = await tokenOf(rig, machine, 'broker:operate')
   const half = await halfWay(rig, confidential)
@@ -229,10 +229,10 @@ export async function arm(rig: Rig): Promise<Armed> {
       user: ['alice'],
       validationToken: ['validate-me'],
     },
-    authorization: [confidential.basic, machine.basic, ...bearer.map((one) => `Bearer ${one}`)],
+    authorization: [confidential.basic, machine.basic, ...bearer.map((token) => `Bearer ${token}`)],
     cookies: [cookieHeader, half.cookies, `${cookieHeader}; ${half.cookies}`],
     operators: {
-      authorization: [administrator, administrator, operator].map((one) => `Bearer ${one}`),
+      authorization: [administrator, administrator, operator].map((token) => `Bearer ${token}`),
       cookies: [desk.cookies],
     },
     whole,

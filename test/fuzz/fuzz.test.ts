@@ -61,8 +61,9 @@ function fault(asked: Generated, answer: Seen, armed: Armed, lines: string[]): s
   )
   if (leaked !== undefined) return `a secret in the answer: ${leaked.slice(0, 12)}`
   const line = lines.find(
-    (one) =>
-      LOGGED.test(one) || armed.secrets.some((secret) => secret !== '' && one.includes(secret)),
+    (candidate) =>
+      LOGGED.test(candidate) ||
+      armed.secrets.some((secret) => secret !== '' && candidate.includes(secret)),
   )
   if (line !== undefined) return `a log line that should not be: ${line.slice(0, 400)}`
   const location = answer.headers.get('location')
@@ -107,7 +108,7 @@ describe('random requests', () => {
         const turn = targets[Math.floor(run / 2) % targets.length] ?? draw.of(targets)
         if (run % 2 === 0) return { target: turn, asked: generate(draw, turn.route, armed, turn) }
         const whole = draw.of(armed.whole)
-        const target = apps.find((one) => one.of === whole.of) ?? turn
+        const target = apps.find((app) => app.of === whole.of) ?? turn
         return { target, asked: spoil(draw, whole, armed, target.origin) }
       }
       for (let run = 0; run < RUNS; run++) {

@@ -20,8 +20,8 @@ export interface Route {
 export function routesOf(app: Hono): Route[] {
   const seen = new Map<string, Route>()
   for (const { method, path } of app.routes)
-    for (const one of method === 'ALL' ? ['GET', 'POST', 'PUT', 'DELETE'] : [method])
-      seen.set(`${one} ${path}`, { method: one, path })
+    for (const verb of method === 'ALL' ? ['GET', 'POST', 'PUT', 'DELETE'] : [method])
+      seen.set(`${verb} ${path}`, { method: verb, path })
   return [...seen.values()]
 }
 
@@ -126,7 +126,7 @@ export function spoil(draw: Draw, whole: Whole, armed: Armed, origin: string): G
 
 function spoiled(draw: Draw, fields: Record<string, string>, wrongs: number, armed: Armed): string {
   const params = new URLSearchParams(fields)
-  for (let one = 0; one < wrongs; one++) {
+  for (let index = 0; index < wrongs; index++) {
     const names = [...params.keys()]
     const name =
       names.length === 0 || draw.chance(0.1) ? draw.of(Object.keys(armed.known)) : draw.of(names)

@@ -222,10 +222,10 @@ describe('following the feed', () => {
     const heard: number[] = []
     const guard = await startGuard(broker, { hooks: { enforced: ({ seq }) => heard.push(seq) } })
     const exp = broker.clock.now + 360
-    const one = { seq: 110, selector: { kind: 'session', sid: 's_1' }, exp }
+    const cutoff = { seq: 110, selector: { kind: 'session', sid: 's_1' }, exp }
     const two = { seq: 120, selector: { kind: 'session', sid: 's_1' }, exp }
     const three = { seq: 115, selector: { kind: 'session', sid: 's_2' }, exp }
-    for (const entry of [two, two, one, three, one, two])
+    for (const entry of [two, two, cutoff, three, cutoff, two])
       broker.send('revocation', entry, entry.seq)
     broker.send('head', { seq: 130 }, 130)
     broker.seq = 130

@@ -62,7 +62,9 @@ class Line {
   }
   arrived(nowMs: number): Event[] {
     const due = this.#waiting.findIndex(({ atMs }) => atMs > nowMs)
-    return this.#waiting.splice(0, due === -1 ? this.#waiting.length : due).map((one) => one.event)
+    return this.#waiting
+      .splice(0, due === -1 ? this.#waiting.length : due)
+      .map((sent) => sent.event)
   }
 }
 
@@ -113,10 +115,10 @@ const run: fc.Arbitrary<Run> = fc.record({
  * Plays a run. Returns the number of accepted tokens, and the longest time from the acknowledgment
  * of a revocation to the begin of a check that accepted its token.
  */
-function play(one: Run): { latest: number; accepted: number } {
-  const { steps, seconds, guardRate } = one
+function play(given: Run): { latest: number; accepted: number } {
+  const { steps, seconds, guardRate } = given
   let nowMs = 0
-  const broker = new Broker(one)
+  const broker = new Broker(given)
   const guardMs = (): number => Math.floor((nowMs * guardRate) / 10) * 10
   const clock = { nowMs: guardMs, monotonicMs: guardMs, elapsedMs: guardMs, after: () => () => {} }
   const lease = new Lease(clock, () => {})
@@ -220,10 +222,10 @@ const entryOf = (sid: string, seq: number) => ({
 test('no check that begins later than the lease after an acknowledgment accepts what was revoked', () => {
   let accepted = 0
   fc.assert(
-    fc.property(run, (one) => {
-      const played = play(one)
+    fc.property(run, (given) => {
+      const played = play(given)
       accepted += played.accepted
-      expect(played.latest).toBeLessThanOrEqual(one.seconds * 1000)
+      expect(played.latest).toBeLessThanOrEqual(given.seconds * 1000)
     }),
     { numRuns: 1000 },
   )

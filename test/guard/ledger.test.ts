@@ -27,7 +27,7 @@ const bearer: fc.Arbitrary<Bearer> = fc.record({
 
 const fill = (entries: Entry[], cap = 1000): Ledger => {
   const ledger = new Ledger(cap)
-  for (const one of entries) ledger.add(one)
+  for (const known of entries) ledger.add(known)
   return ledger
 }
 
@@ -40,12 +40,12 @@ describe('the ledger of what a guard enforces', () => {
         fc.nat(),
         (entries, bearers, turn) => {
           const turned = [...entries.slice(turn % (entries.length + 1)), ...entries].reverse()
-          for (const one of bearers) {
-            const expected = entries.some((revocation) => covers(revocation, one))
+          for (const token of bearers) {
+            const expected = entries.some((revocation) => covers(revocation, token))
               ? 'revoked'
               : undefined
-            expect(fill(entries).covers(one)).toBe(expected)
-            expect(fill(turned).covers(one)).toBe(expected)
+            expect(fill(entries).covers(token)).toBe(expected)
+            expect(fill(turned).covers(token)).toBe(expected)
           }
         },
       ),
@@ -61,9 +61,9 @@ describe('the ledger of what a guard enforces', () => {
         (entries, bearers, cap) => {
           const ledger = fill(entries, cap)
           expect(ledger.size).toBeLessThanOrEqual(cap)
-          for (const one of bearers)
-            if (entries.some((revocation) => covers(revocation, one)))
-              expect(ledger.covers(one)).toBeDefined()
+          for (const token of bearers)
+            if (entries.some((revocation) => covers(revocation, token)))
+              expect(ledger.covers(token)).toBeDefined()
         },
       ),
     )
@@ -76,11 +76,11 @@ describe('the ledger of what a guard enforces', () => {
         bearer,
         fc.integer({ min: 100, max: 200 }),
         fc.integer({ min: 2, max: 50 }),
-        (entries, one, now, cap) => {
+        (entries, token, now, cap) => {
           const ledger = fill(entries, cap)
           ledger.sweep(now)
-          if (entries.some((revocation) => revocation.exp >= now && covers(revocation, one)))
-            expect(ledger.covers(one)).toBeDefined()
+          if (entries.some((revocation) => revocation.exp >= now && covers(revocation, token)))
+            expect(ledger.covers(token)).toBeDefined()
         },
       ),
     )
@@ -88,12 +88,12 @@ describe('the ledger of what a guard enforces', () => {
 
   test('its version changes whenever a verdict may have become worse', () => {
     fc.assert(
-      fc.property(fc.array(entry, { maxLength: 30 }), bearer, (entries, one) => {
+      fc.property(fc.array(entry, { maxLength: 30 }), bearer, (entries, token) => {
         const ledger = new Ledger(5)
         for (const revocation of entries) {
-          const before = { version: ledger.version, good: ledger.covers(one) === undefined }
+          const before = { version: ledger.version, good: ledger.covers(token) === undefined }
           ledger.add(revocation)
-          if (before.good && ledger.covers(one) !== undefined)
+          if (before.good && ledger.covers(token) !== undefined)
             expect(ledger.version).not.toBe(before.version)
         }
       }),

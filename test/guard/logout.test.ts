@@ -64,7 +64,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
   test('gives onLogout the reason, where it is one that the guard knows; an unknown reason does not keep a session open', async () => {
     const { broker, guard, ended } = await receiver()
     for (const [jti, reason_class] of [...REASON_CLASSES, 'burned', 7].map(
-      (one, index) => [`r${index}`, one] as const,
+      (reasonClass, index) => [`r${index}`, reasonClass] as const,
     ))
       expect(
         (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti, reason_class }))))

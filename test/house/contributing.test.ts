@@ -22,8 +22,8 @@ test('every npm command that CONTRIBUTING.md names exists', () => {
 
 const named = (page: string): string[] =>
   [...page.matchAll(/`([^`\n]+)`/g)].flatMap(([, inside = '']) => inside.split(' '))
-const isPath = (one: string): boolean =>
-  /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)/.test(one)
+const isPath = (phrase: string): boolean =>
+  /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)/.test(phrase)
 
 test('every file and folder that docs/architecture.md names exists', () => {
   const paths = named(readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')).filter(isPath)
@@ -36,7 +36,7 @@ test('every file and folder that CONTRIBUTING.md names exists', () => {
   const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].map(([, target = '']) => target)
   const commands = [...text.matchAll(/test\/[\w/-]+\.test\.ts/g)].map(([path]) => path)
   const paths = [
-    ...code.filter((one) => isPath(one) || /\.(?:md|json)$/.test(one)),
+    ...code.filter((phrase) => isPath(phrase) || /\.(?:md|json)$/.test(phrase)),
     ...links,
     ...commands,
   ]

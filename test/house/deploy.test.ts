@@ -79,15 +79,15 @@ describe('deploy/kubernetes', () => {
   const [broker = expect.fail('The pod has no broker.')] = POD.containers
 
   test('has the fields that Kubernetes 1.30 knows, each of its type, and no other', () => {
-    const typed = (one: { apiVersion?: string; kind?: string }): string => {
-      const [version, group = 'core'] = (one.apiVersion ?? '').split('/').toReversed()
+    const typed = (document: { apiVersion?: string; kind?: string }): string => {
+      const [version, group = 'core'] = (document.apiVersion ?? '').split('/').toReversed()
       const types = join(
         ROOT,
         'node_modules/kubernetes-types',
         group.replace('.k8s.io', ''),
         `${version}`,
       )
-      return `;(${JSON.stringify(one)}) satisfies import('${types}').${one.kind}\n`
+      return `;(${JSON.stringify(document)}) satisfies import('${types}').${document.kind}\n`
     }
     const unknown = {
       ...resource('StatefulSet'),
@@ -131,7 +131,9 @@ describe('deploy/kubernetes', () => {
       { name: 'public', containerPort: 7400 },
       { name: 'ops', containerPort: 7401 },
     ])
-    const services = RESOURCES.filter((one): one is Service => one.kind === 'Service')
+    const services = RESOURCES.filter(
+      (candidate): candidate is Service => candidate.kind === 'Service',
+    )
     expect(
       services.map(({ metadata, spec }) => [
         metadata?.name,
@@ -145,7 +147,9 @@ describe('deploy/kubernetes', () => {
   })
 
   test('leads the public and the operators’ address to a Service each, and holds event streams open', () => {
-    const ingresses = RESOURCES.filter((one): one is Ingress => one.kind === 'Ingress')
+    const ingresses = RESOURCES.filter(
+      (candidate): candidate is Ingress => candidate.kind === 'Ingress',
+    )
     const paths = ingresses.flatMap(({ spec }) => spec?.rules?.[0]?.http?.paths ?? [])
     expect(paths.map(({ backend: { service } }) => [service?.name, service?.port?.name])).toEqual([
       ['broker', 'public'],
@@ -202,9 +206,9 @@ describe('deploy/kubernetes', () => {
       }
     }
     const scraped = RESOURCES.filter(
-      (one): one is Service =>
-        one.kind === 'Service' &&
-        one.spec?.ports?.some(({ name }) => name === spec.endpoints[0]?.port) === true,
+      (candidate): candidate is Service =>
+        candidate.kind === 'Service' &&
+        candidate.spec?.ports?.some(({ name }) => name === spec.endpoints[0]?.port) === true,
     )
     expect(scraped.map(({ metadata }) => metadata?.labels?.[spec.jobLabel])).toEqual(['broker'])
     expect(scraped[0]?.metadata?.labels).toEqual(spec.selector.matchLabels)
@@ -232,7 +236,7 @@ describe('deploy/kubernetes', () => {
     const volumes = [
       ...(POD.volumes ?? []),
       ...(set.volumeClaimTemplates ?? []).map(({ metadata }) => metadata),
-    ].map((one) => one?.name)
+    ].map((volume) => volume?.name)
     for (const container of [...(POD.initContainers ?? []), ...POD.containers]) {
       expect(container.securityContext).toEqual({
         allowPrivilegeEscalation: false,

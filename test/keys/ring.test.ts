@@ -312,8 +312,8 @@ describe('keys from PKCS#8 files', () => {
     }) as string
 
   test('the first of an algorithm signs, the database holds its public part only, the other algorithm is made as ever', async () => {
-    const [one, two] = [write('one.pem', ec()), write('two.pem', ec())]
-    const ring = await open([one, two])
+    const [first, second] = [write('one.pem', ec()), write('two.pem', ec())]
+    const ring = await open([first, second])
     const kid = kidOf(ring.sign('ES256', 'at+jwt', claims()))
     const rows = await ring.list()
     expect(rows.find((row) => row.kid === kid)).toMatchObject({
@@ -326,7 +326,7 @@ describe('keys from PKCS#8 files', () => {
     expect(kidOf(ring.sign('ES256', 'at+jwt', claims()))).toBe(kid)
     await expect(ring.rotate('ES256', 'next', now)).rejects.toThrow(/file/)
 
-    const swapped = await open([two])
+    const swapped = await open([second])
     expect(kidOf(swapped.sign('ES256', 'at+jwt', claims()))).not.toBe(kid)
     expect(published(swapped)).toContain(kid)
   })

@@ -16,9 +16,9 @@ describe('sealing what is secret at rest', () => {
   })
 
   test('the same value is never sealed to the same text, and shows nothing of itself', () => {
-    const one = sealer.seal('a', 'plain text to be hidden')
-    expect(sealer.seal('a', 'plain text to be hidden')).not.toBe(one)
-    expect(Buffer.from(one, 'base64url').includes('plain text')).toBe(false)
+    const sealed = sealer.seal('a', 'plain text to be hidden')
+    expect(sealer.seal('a', 'plain text to be hidden')).not.toBe(sealed)
+    expect(Buffer.from(sealed, 'base64url').includes('plain text')).toBe(false)
   })
 
   test('bytes and the empty value come back as they were', () => {

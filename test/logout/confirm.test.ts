@@ -327,8 +327,8 @@ describe('an address that the client has lost meanwhile', () => {
 describe('the form', () => {
   test('sent twice at once signs out once', async () => {
     const asked = await browser.get(LEAVE)
-    const [one, two] = await Promise.all([browser.submit(asked), browser.submit(asked)])
-    expect([one?.location, two?.location]).toEqual([`${RETURN}?state=s`, `${RETURN}?state=s`])
+    const [first, second] = await Promise.all([browser.submit(asked), browser.submit(asked)])
+    expect([first?.location, second?.location]).toEqual([`${RETURN}?state=s`, `${RETURN}?state=s`])
     expect(await log()).toHaveLength(1)
   })
 
@@ -355,8 +355,8 @@ describe('the form', () => {
   })
 
   test('with its request exchanged for that of another page is rejected', async () => {
-    const [one, two] = [await browser.get('/logout'), await browser.get(LEAVE)]
-    const rejected = await browser.submit(one, { request: two.forms[0]?.fields.request ?? '' })
+    const [first, second] = [await browser.get('/logout'), await browser.get(LEAVE)]
+    const rejected = await browser.submit(first, { request: second.forms[0]?.fields.request ?? '' })
     expect(rejected.status).toBe(403)
   })
 

@@ -163,7 +163,7 @@ describe('a sign-in at Microsoft', () => {
     const { entra, redeem } = await connect()
     await redeem()
     const { path, form } =
-      entra.requests.find((one) => one.method === 'POST') ?? expect.unreachable()
+      entra.requests.find((request) => request.method === 'POST') ?? expect.unreachable()
     expect(path).toBe(`/${TENANT}/oauth2/v2.0/token`)
     expect(Object.fromEntries(form)).toMatchObject({
       code: 'code-1',
@@ -200,9 +200,9 @@ describe('a sign-in at Microsoft', () => {
       expect(
         Object.keys((JSON.parse(cache) as { RefreshToken: object }).RefreshToken),
       ).toHaveLength(1)
-    expect(entra.requests.filter((one) => one.path.endsWith('/openid-configuration'))).toHaveLength(
-      1,
-    )
+    expect(
+      entra.requests.filter((request) => request.path.endsWith('/openid-configuration')),
+    ).toHaveLength(1)
   })
 
   test('of several tenants goes through organizations, and is verified with its own tenant’s keys', async () => {
@@ -211,7 +211,7 @@ describe('a sign-in at Microsoft', () => {
       entra.claims({ iss: entra.issuer(OTHER_TENANT), tid: OTHER_TENANT }),
     )
     expect((await redeem()).user.tid).toBe(OTHER_TENANT)
-    const paths = entra.requests.map((one) => one.path)
+    const paths = entra.requests.map((request) => request.path)
     expect(paths).toContain('/organizations/oauth2/v2.0/token')
     expect(paths).toContain(`/${OTHER_TENANT}/discovery/v2.0/keys`)
   })
@@ -219,7 +219,7 @@ describe('a sign-in at Microsoft', () => {
   test('a new signing key is found when its kid first shows, and no oftener than once a minute', async () => {
     const { entra, clock, redeem, rejected } = await connect()
     await redeem()
-    const asked = () => entra.requests.filter((one) => one.path.endsWith('/keys')).length
+    const asked = () => entra.requests.filter((request) => request.path.endsWith('/keys')).length
     expect(asked()).toBe(1)
     entra.kid = 'key-2'
     entra.published = ['key-2']
@@ -309,7 +309,9 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
   test('one of a connected tenant, but not of the one that was asked, is rejected', async () => {
     const { entra, redeem } = await connect({ tenants: [TENANT, OTHER_TENANT] })
     await expect(redeem(OTHER_TENANT)).rejects.toMatchObject({ guidance: 'another_account' })
-    expect(entra.requests.map((one) => one.path)).toContain(`/${OTHER_TENANT}/oauth2/v2.0/token`)
+    expect(entra.requests.map((request) => request.path)).toContain(
+      `/${OTHER_TENANT}/oauth2/v2.0/token`,
+    )
   })
 
   test('an answer without an ID token is rejected', async () => {
@@ -492,8 +494,8 @@ describe('the broker’s own credential', () => {
     await redeem()
     expect(
       entra.requests
-        .filter((one) => one.method === 'POST')
-        .map((one) => one.form.get('client_assertion')),
+        .filter((request) => request.method === 'POST')
+        .map((request) => request.form.get('client_assertion')),
     ).toEqual(['first-token', 'second-token'])
   })
 
@@ -502,7 +504,7 @@ describe('the broker’s own credential', () => {
       credential: { kind: 'certificate', file: file('credential.pem', CREDENTIAL_PEM) },
     })
     await redeem()
-    const form = entra.requests.find((one) => one.method === 'POST')?.form
+    const form = entra.requests.find((request) => request.method === 'POST')?.form
     expect(form?.get('client_assertion_type')).toBe(
       'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     )

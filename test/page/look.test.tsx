@@ -71,7 +71,7 @@ describe('the look of pages', () => {
     expect(html).not.toContain('Case Manager')
     for (const href of [
       'mailto:help@contoso.example',
-      ...['privacy', 'terms', 'accessibility'].map((one) => `https://contoso.example/${one}`),
+      ...['privacy', 'terms', 'accessibility'].map((path) => `https://contoso.example/${path}`),
     ])
       expect(html).toContain(`href="${href}"`)
   })

@@ -46,7 +46,7 @@ function leftOver(html: string): string[] {
   for (let before = ''; before !== text;) [before, text] = [text, text.replaceAll(/⟦[^⟦⟧]*⟧/g, ' ')]
   // The page also shows a time, and an address of Microsoft.
   text = text.replaceAll(/\w+ \d+ \w+, \d\d:\d\d UTC|Tuesday \d+ \w+/g, ' ')
-  return DATA.reduce((rest, one) => rest.replaceAll(one, ' '), text).match(/[A-Za-z]{2,}/g) ?? []
+  return DATA.reduce((rest, word) => rest.replaceAll(word, ' '), text).match(/[A-Za-z]{2,}/g) ?? []
 }
 
 const SIGNED_IN = [

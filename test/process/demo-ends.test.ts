@@ -37,7 +37,7 @@ async function everythingEnds(demo: Demo): Promise<void> {
     demo.facts.issuer,
     demo.facts.ops,
     demo.facts.microsoft,
-    ...demo.facts.instances.map((one) => one.url),
+    ...demo.facts.instances.map((instance) => instance.url),
   ])
     await until(`${url} answers no more`, () =>
       fetch(url).then(

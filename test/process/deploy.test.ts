@@ -258,7 +258,7 @@ for (const name of installed) {
       ])
       forged.resume()
       const line = await until('the log has it', () =>
-        broker.output.split('\n').find((one) => one.includes(`"${client}"`)),
+        broker.output.split('\n').find((candidate) => candidate.includes(`"${client}"`)),
       )
       expect(JSON.parse(line)).toMatchObject({ event: 'client_rejected', from: '127.0.0.1' })
 

@@ -201,7 +201,7 @@ test('its tarball, installed alone in an empty project, is all an instance needs
   const workspace = join(directory, 'workspace')
   const built = join(workspace, 'guard')
   const project = join(directory, 'project')
-  for (const one of [built, project]) mkdirSync(one, { recursive: true })
+  for (const folder of [built, project]) mkdirSync(folder, { recursive: true })
   cpSync(join(root, 'tsconfig.json'), join(workspace, 'tsconfig.json'))
   symlinkSync(join(root, 'node_modules'), join(workspace, 'node_modules'))
   for (const file of [

@@ -19,7 +19,7 @@ let world: TestWorld
 const [SYDNEY, MELBOURNE] = [0, 1] as const
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
 const deliveredOf = (index: number, sid: string) =>
-  instance(index).receiver.delivered.filter((one) => one.claims.sid === sid)
+  instance(index).receiver.delivered.filter((candidate) => candidate.claims.sid === sid)
 
 describe.each(QUEUE_ENGINES)(
   'sign-in and sign-out at the built broker, over HTTP, its queue on $engine',

@@ -48,7 +48,8 @@ const has = (what: string, field?: string, value?: string) =>
       const found = Object.entries(recorded()).filter(([key]) => key.startsWith(what))
       return found.some(
         ([, fields]) =>
-          field === undefined || fields[field]?.some((one) => value === undefined || one === value),
+          field === undefined ||
+          fields[field]?.some((candidate) => value === undefined || candidate === value),
       )
     },
     60,

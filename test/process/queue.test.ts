@@ -365,9 +365,9 @@ describe.each(QUEUE_ENGINES)(
       const LATER = { timeout: 150_000, interval: 100 }
       // It takes each logout token and never answers.
       const { rig, queue, receivers, clients } = await revokedAtOnce(which, COUNT, () => {})
-      const [one, two] = receivers
+      const [first, second] = receivers
       await vi.waitFor(
-        () => expect([one?.tokens.length, two?.tokens.length]).toEqual([COUNT, COUNT]),
+        () => expect([first?.tokens.length, second?.tokens.length]).toEqual([COUNT, COUNT]),
         LATER,
       )
       // The breaker bounds the calls to the dead one, not a job that waits for it.

@@ -188,10 +188,10 @@ describe.each(['express', 'hono'])('an instance made with %s’s middleware, unm
 
 test('signed in at both by one sign-in, out at both by one sign-out', async () => {
   const browser = newBrowser()
-  const [one, other] = [parties.express ?? expect.fail(), parties.hono ?? expect.fail()]
-  const { sub } = await signIn(browser, one)
-  expect(await signIn(browser, other)).toMatchObject({ sub })
+  const [first, second] = [parties.express ?? expect.fail(), parties.hono ?? expect.fail()]
+  const { sub } = await signIn(browser, first)
+  expect(await signIn(browser, second)).toMatchObject({ sub })
   await signOut(browser, 'device')
-  for (const party of [one, other])
+  for (const party of [first, second])
     await until('both have signed the user out', async () => !(await isSignedIn(browser, party)))
 })

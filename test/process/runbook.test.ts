@@ -76,7 +76,7 @@ const subOf = async (sid: string): Promise<string> => {
   const { sessions } = await (
     await admin()
   ).get<{ sessions: { sid: string; sub: string }[] }>('/sessions?limit=1000')
-  return sessions.find((one) => one.sid === sid)?.sub ?? expect.fail(`${sid} is not live`)
+  return sessions.find((session) => session.sid === sid)?.sub ?? expect.fail(`${sid} is not live`)
 }
 const seqIn = (printed: string): string =>
   /number (\d+) in the log/.exec(printed)?.[1] ?? expect.fail(`No number in: ${printed}`)
@@ -111,7 +111,7 @@ const hasTried = (clientId: string) =>
     const { deliveries } = await (
       await admin()
     ).get<{ deliveries: { last_error: string | null }[] }>(`/deliveries?client_id=${clientId}`)
-    return deliveries.some((one) => one.last_error !== null)
+    return deliveries.some((delivery) => delivery.last_error !== null)
   })
 const introspected = ({ entry }: TestInstance, secret: string) =>
   fetch(`${world.broker.issuer}/introspect`, {
@@ -397,7 +397,7 @@ incident('A guard is outdated or gone', async (steps) => {
     const { guards } = await (
       await admin()
     ).get<{ guards: { guard_id: string; connected: boolean }[] }>('/guards')
-    return guards.some((one) => one.guard_id === 'asking' && !one.connected)
+    return guards.some((candidate) => candidate.guard_id === 'asking' && !candidate.connected)
   })
   expect(await steps.next()).toMatch(/melbourne +asking +no .*introspect/)
 })

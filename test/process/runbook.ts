@@ -26,7 +26,7 @@ export class Walk {
   constructor(title: string, parts: { dir: string; dataDir: string; machine: Machine }) {
     this.#parts = parts
     this.#blocks =
-      INCIDENTS.find((one) => one.title === title)?.blocks ??
+      INCIDENTS.find((incident) => incident.title === title)?.blocks ??
       expect.fail(`docs/runbook.md has no incident “${title}”.`)
   }
 

@@ -135,7 +135,7 @@ export async function openWorld(
     ...options.env,
   }
   const { broker, dispose } = await prepareBroker({
-    clients: instances.map((one) => one.entry),
+    clients: instances.map((instance) => instance.entry),
     env,
     program: options.program,
     issuer: options.issuer,

@@ -45,23 +45,23 @@ const headOf = (links: readonly Link[]) => ({
 type Damage = (links: Link[], at: number, other: number) => Link[]
 const DAMAGES: Record<string, Damage> = {
   removal: (links, at) => links.toSpliced(at, 1),
-  repetition: (links, at) => links.flatMap((one, i) => (i === at ? [one, one] : [one])),
+  repetition: (links, at) => links.flatMap((link, i) => (i === at ? [link, link] : [link])),
   reordering: (links, at, other) =>
     links.with(at, links[other] as Link).with(other, links[at] as Link),
   'a changed field': (links, at) =>
-    links.map((one, i) =>
-      i === at ? { ...one, fields: { ...one.fields, reason: 'another' } } : one,
+    links.map((link, i) =>
+      i === at ? { ...link, fields: { ...link.fields, reason: 'another' } } : link,
     ),
   'changed personal fields': (links, at) =>
-    links.map((one, i) => (i === at ? { ...one, personal: `${one.personal ?? ''}x` } : one)),
+    links.map((link, i) => (i === at ? { ...link, personal: `${link.personal ?? ''}x` } : link)),
   'a changed number': (links, at) =>
-    links.map((one, i) => (i === at ? { ...one, number: one.number + 1 } : one)),
+    links.map((link, i) => (i === at ? { ...link, number: link.number + 1 } : link)),
   'a changed hash': (links, at) =>
-    links.map((one, i) => (i === at ? { ...one, hash: linkHash('audit', 'x', one) } : one)),
+    links.map((link, i) => (i === at ? { ...link, hash: linkHash('audit', 'x', link) } : link)),
   'a changed row with a hash of its own': (links, at) =>
-    links.map((one, i) => {
-      if (i !== at) return one
-      const changed = { ...one, fields: { ...one.fields, reason: 'another' } }
+    links.map((link, i) => {
+      if (i !== at) return link
+      const changed = { ...link, fields: { ...link.fields, reason: 'another' } }
       return { ...changed, hash: linkHash('audit', links[at - 1]?.hash ?? NOTHING_BEFORE, changed) }
     }),
 }

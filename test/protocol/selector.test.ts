@@ -15,27 +15,27 @@ const selector: fc.Arbitrary<Selector> = fc.oneof(
 
 test('a selector survives the wire, with and without the members of other kinds beside it', () => {
   fc.assert(
-    fc.property(selector, id, (one, other) => {
-      const wire: unknown = JSON.parse(JSON.stringify(encodeSelector(one)))
-      expect(decodeSelector(selectorSchema.parse(wire))).toEqual(one)
+    fc.property(selector, id, (a, b) => {
+      const wire: unknown = JSON.parse(JSON.stringify(encodeSelector(a)))
+      expect(decodeSelector(selectorSchema.parse(wire))).toEqual(a)
       expect(
         decodeSelector({
-          sid: other,
-          sub: other,
-          client_id: other,
-          tid: other,
-          ...encodeSelector(one),
+          sid: b,
+          sub: b,
+          client_id: b,
+          tid: b,
+          ...encodeSelector(a),
         }),
-      ).toEqual(one)
+      ).toEqual(a)
     }),
   )
 })
 
 test('an unknown kind, a missing member and a member of another kind are rejected', () => {
   fc.assert(
-    fc.property(selector, fc.string(), id, (one, kind, extra) => {
-      const wire = encodeSelector(one)
-      if (kind !== one.kind) {
+    fc.property(selector, fc.string(), id, (original, kind, extra) => {
+      const wire = encodeSelector(original)
+      if (kind !== original.kind) {
         expect(selectorSchema.safeParse({ ...wire, kind }).success).toBe(false)
       }
       expect(selectorSchema.safeParse({ ...wire, clientId: extra }).success).toBe(false)
@@ -43,7 +43,8 @@ test('an unknown kind, a missing member and a member of another kind are rejecte
       for (const member of Object.keys(wire)) {
         const { [member as keyof typeof wire]: _, ...rest } = wire
         expect(selectorSchema.safeParse(rest).success).toBe(false)
-        if (member !== 'kind') expect(decodeSelector({ ...rest, kind: one.kind })).toBeUndefined()
+        if (member !== 'kind')
+          expect(decodeSelector({ ...rest, kind: original.kind })).toBeUndefined()
       }
     }),
   )

@@ -260,8 +260,8 @@ function apiTests(path: string, running: () => RunningApplication): void {
     /** Returns the first answer that is not 503: until then, a guard knows no revocations. */
     const answered = (token: string) =>
       until('the API answers', async () => {
-        const one = await call(token)
-        return one.status === 503 ? undefined : one
+        const answer = await call(token)
+        return answer.status === 503 ? undefined : answer
       })
 
     test('takes an access token until the user signs out', async () => {
@@ -277,8 +277,8 @@ function apiTests(path: string, running: () => RunningApplication): void {
       expect([again.status, again.body]).toEqual([200, expect.stringContaining('u_')])
       const sentAtMs = await world.signOut(browser)
       const rejected = await until('the token is rejected', async () => {
-        const one = await call(token)
-        return one.status === 200 ? undefined : one
+        const response = await call(token)
+        return response.status === 200 ? undefined : response
       })
       note(`token rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
       expect(rejected.status).toBe(401)

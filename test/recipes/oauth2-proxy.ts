@@ -78,8 +78,8 @@ function defineTests(
       expect.anything(),
     ])
     const found = await until('the guard lets the user pass', async () => {
-      const one = await look(browser)
-      return one.status === 200 ? one : undefined
+      const seen = await look(browser)
+      return seen.status === 200 ? seen : undefined
     })
     expect(found.body).toMatch(/"X-Guard-Sub","u_/)
   })
@@ -124,8 +124,8 @@ function defineTests(
     await until('the user passes', async () => (await look(browser)).status === 200)
     const sentAtMs = await world().signOut(browser)
     const rejected = await until('the user is rejected', async () => {
-      const one = await look(browser)
-      return one.status === 200 ? undefined : one
+      const seen = await look(browser)
+      return seen.status === 200 ? undefined : seen
     })
     note(`rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
     expect(rejected.status).toBe(401)

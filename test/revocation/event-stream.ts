@@ -62,7 +62,7 @@ export async function follow(
     until: (event: string, count = 1) =>
       vi.waitFor(
         () => {
-          const found = events.filter((one) => one.event === event)
+          const found = events.filter((received) => received.event === event)
           if (found.length < count)
             throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
           return found[count - 1] as Received

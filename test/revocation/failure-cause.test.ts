@@ -25,10 +25,10 @@ const failing = async (
 }
 
 async function server(answer: Parameters<typeof createServer>[1]) {
-  const one = createServer({}, answer)
-  await new Promise<void>((done) => one.listen(0, '127.0.0.1', done))
-  onTestFinished(() => void (one.closeAllConnections(), one.close()))
-  return `http://127.0.0.1:${(one.address() as AddressInfo).port}/`
+  const listener = createServer({}, answer)
+  await new Promise<void>((done) => listener.listen(0, '127.0.0.1', done))
+  onTestFinished(() => void (listener.closeAllConnections(), listener.close()))
+  return `http://127.0.0.1:${(listener.address() as AddressInfo).port}/`
 }
 
 describe('why a target gave no answer', () => {

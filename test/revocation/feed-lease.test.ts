@@ -35,7 +35,7 @@ const end = async (rig: Rig): Promise<number> => {
 }
 
 const grantsOf = (grants: Received[], event: string) =>
-  grants.filter((one) => one.event === event).map(({ data }) => data)
+  grants.filter((grant) => grant.event === event).map(({ data }) => data)
 
 describe('a stream', () => {
   test('begins with an anchor, by the clock of this process, read after the request arrived', async () => {
@@ -103,8 +103,9 @@ describe('a stream', () => {
       await new Promise((done) => setTimeout(done, 20))
     }
     for (const { known_ms: knownMs, seq } of grantsOf(guard.grants, 'lease'))
-      for (const one of acknowledged)
-        if (one.atMs < Number(knownMs)) expect(Number(seq)).toBeGreaterThanOrEqual(one.seq)
+      for (const acknowledgment of acknowledged)
+        if (acknowledgment.atMs < Number(knownMs))
+          expect(Number(seq)).toBeGreaterThanOrEqual(acknowledgment.seq)
     const last = Number(grantsOf(guard.grants, 'lease').at(-1)?.['seq'])
     expect(last).toBeGreaterThan(acknowledged[0]?.seq ?? Infinity)
   })

@@ -86,7 +86,7 @@ describe('docs/feed.md and the API document', () => {
         schema.safeParse(undefined).success ? '| optional' : '| required',
       )
     expect(reportSchema.strict().safeParse(example('epoch', 'guard')).error).toBeUndefined()
-    for (const status of Object.keys(REPORT.answers).filter((one) => /204|400|409/.test(one)))
+    for (const status of Object.keys(REPORT.answers).filter((key) => /204|400|409/.test(key)))
       expect(section('Report')).toContain(`\`${status}\``)
   })
 })

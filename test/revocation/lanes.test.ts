@@ -38,26 +38,26 @@ class Rows {
   nowMs = 1_000_000
 
   add(...rows: readonly Row[]): void {
-    for (const one of rows) this.all.set(one.id, one)
+    for (const row of rows) this.all.set(row.id, row)
   }
   #of(targetId: string | undefined, fits: (row: Row) => boolean): Row[] {
     const rows = [...this.all.values()].filter(
-      (one) => one.targetId === targetId && !this.leased.has(one.id) && fits(one),
+      (row) => row.targetId === targetId && !this.leased.has(row.id) && fits(row),
     )
     return rows.toSorted((a, b) => a.dueAtMs - b.dueAtMs || (a.id < b.id ? -1 : 1))
   }
   dueDeliveries: Store['dueDeliveries'] = async ({ targetId, limit }) => {
-    const due = this.#of(targetId, (one) => one.dueAtMs <= this.nowMs)
+    const due = this.#of(targetId, (row) => row.dueAtMs <= this.nowMs)
     return { refs: due.slice(0, limit), more: due.length > limit }
   }
   earlyDeliveries: Store['earlyDeliveries'] = async ({ targetId, limit, after }) => {
     const found = this.#of(
       targetId,
-      (one) =>
-        one.dueAtMs > this.nowMs &&
+      (row) =>
+        row.dueAtMs > this.nowMs &&
         (after === undefined ||
-          one.dueAtMs > after.dueAtMs ||
-          (one.dueAtMs === after.dueAtMs && one.id > after.id)),
+          row.dueAtMs > after.dueAtMs ||
+          (row.dueAtMs === after.dueAtMs && row.id > after.id)),
     ).slice(0, limit)
     const last = found.at(-1)
     return {
@@ -67,7 +67,7 @@ class Rows {
         : {}),
     }
   }
-  pendingTargetIds = async () => [...new Set([...this.all.values()].map((one) => one.targetId))]
+  pendingTargetIds = async () => [...new Set([...this.all.values()].map((row) => row.targetId))]
 }
 
 function lanesOver(perform: Perform, rows = new Rows()) {
@@ -97,9 +97,9 @@ function gated() {
     how: AttemptKind
     answer: (taken: AttemptResult['outcome']) => void
   }[] = []
-  const perform: Perform = (one, how) =>
+  const perform: Perform = (deliveryRef, how) =>
     new Promise<AttemptResult>((done) =>
-      open.push({ ref: one, how, answer: (outcome) => done({ outcome }) }),
+      open.push({ ref: deliveryRef, how, answer: (outcome) => done({ outcome }) }),
     )
   return { open, perform }
 }
@@ -109,7 +109,7 @@ async function withOpenBreaker() {
   const { open, perform } = gated()
   const over = lanesOver(perform)
   over.lanes.take(refs(3))
-  for (const one of open) one.answer('failed')
+  for (const attempt of open) attempt.answer('failed')
   await expect.poll(() => over.lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
   return { ...over, open }
 }
@@ -122,7 +122,7 @@ describe('lanes', () => {
     lanes.take([ref('b', 'b')])
     expect(
       open
-        .map((one) => one.ref.targetId)
+        .map((attempt) => attempt.ref.targetId)
         .sort()
         .join(''),
     ).toBe('aaaaaaaab')
@@ -177,7 +177,7 @@ describe('lanes', () => {
     const { open, perform } = gated()
     const { lanes, advance } = lanesOver(perform)
     lanes.take([ref('x1'), ref('x2'), ref('x3')])
-    for (const one of open) one.answer('failed')
+    for (const attempt of open) attempt.answer('failed')
     await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
     advance(600)
     lanes.take([ref('fresh')])
@@ -212,7 +212,7 @@ describe('lanes', () => {
       rows.all.delete(id)
       return { outcome: 'delivered' }
     })
-    rows.add(...refs(1_200).map((one) => ({ ...one, dueAtMs: 0 })))
+    rows.add(...refs(1_200).map((deliveryRef) => ({ ...deliveryRef, dueAtMs: 0 })))
     lanes.take(refs(1_200))
     expect(lanes.states()).toMatchObject([{ running: 8, waiting: 492 }])
     gate.resolve()
@@ -249,7 +249,7 @@ describe('lanes', () => {
     const reading = slowly(rows, 'dueDeliveries')
     await lanes.look()
     await reading.asked
-    rows.add(...refs(1_200).map((one) => ({ ...one, dueAtMs: 0 })))
+    rows.add(...refs(1_200).map((deliveryRef) => ({ ...deliveryRef, dueAtMs: 0 })))
     lanes.take(refs(1_200))
     reading.answer()
     await expect.poll(() => new Set(done).size).toBe(1_201)
@@ -280,8 +280,8 @@ describe('what a user waits for goes first; bulk shares what is left', () => {
   /** Each call is answered at once; the order in which they begin is kept. */
   const quick = () => {
     const order: DeliveryRef[] = []
-    const perform: Perform = async (one) => {
-      order.push(one)
+    const perform: Perform = async (deliveryRef) => {
+      order.push(deliveryRef)
       await new Promise((turn) => setImmediate(turn))
       return { outcome: 'delivered' }
     }
@@ -294,7 +294,7 @@ describe('what a user waits for goes first; bulk shares what is left', () => {
     lanes.take(bulk(7, 1_000))
     await expect.poll(() => open).toHaveLength(6)
     lanes.take([ref('u1'), ref('u2'), ref('u3')])
-    expect(open.slice(6).map((one) => one.ref.id)).toEqual(['u1', 'u2'])
+    expect(open.slice(6).map((attempt) => attempt.ref.id)).toEqual(['u1', 'u2'])
     open[0]?.answer('delivered')
     await expect.poll(() => open).toHaveLength(9)
     expect(open[8]?.ref.id).toBe('u3')
@@ -304,7 +304,12 @@ describe('what a user waits for goes first; bulk shares what is left', () => {
     const { order, perform } = quick()
     const { lanes } = lanesOver(perform)
     for (let n = 0; n < 100; n++)
-      lanes.take(bulk(7, 6, `t${n}`).map((one) => ({ ...one, id: `${one.id}-${n}` })))
+      lanes.take(
+        bulk(7, 6, `t${n}`).map((deliveryRef) => ({
+          ...deliveryRef,
+          id: `${deliveryRef.id}-${n}`,
+        })),
+      )
     await new Promise((turn) => setImmediate(turn))
     expect(order).toHaveLength(8)
     lanes.take([ref('urgent', 'other')])
@@ -318,10 +323,14 @@ describe('what a user waits for goes first; bulk shares what is left', () => {
     lanes.take(bulk(1, 60))
     lanes.take(bulk(2, 5))
     lanes.take(
-      bulk(3, 5).map((one): DeliveryRef => ({ ...one, id: `e${one.id}`, priority: 'background' })),
+      bulk(3, 5).map((deliveryRef): DeliveryRef => ({
+        ...deliveryRef,
+        id: `e${deliveryRef.id}`,
+        priority: 'background',
+      })),
     )
     await expect.poll(() => order).toHaveLength(70)
-    const lastOf = (fits: (one: DeliveryRef) => boolean) => order.findLastIndex(fits)
+    const lastOf = (fits: (deliveryRef: DeliveryRef) => boolean) => order.findLastIndex(fits)
     expect(lastOf(({ seq }) => seq === 2)).toBeLessThan(20)
     expect(lastOf(({ priority }) => priority === 'background')).toBeLessThan(20)
   })
@@ -339,14 +348,16 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
       return { outcome: 'delivered' }
     })
     for (const failed of REJECTED) {
-      rows.add(...refs(20_000, failed, failed).map((one) => ({ ...one, dueAtMs: 0 })))
+      rows.add(
+        ...refs(20_000, failed, failed).map((deliveryRef) => ({ ...deliveryRef, dueAtMs: 0 })),
+      )
       lanes.take(refs(20_000, failed, failed))
     }
     await expect
       .poll(() => lanes.states().filter(({ breaker }) => breaker === 'open'))
       .toHaveLength(5)
     advance(10_000)
-    rows.add(...refs(600, 'healthy', 'h').map((one) => ({ ...one, dueAtMs: 0 })))
+    rows.add(...refs(600, 'healthy', 'h').map((deliveryRef) => ({ ...deliveryRef, dueAtMs: 0 })))
     lanes.take(refs(600, 'healthy', 'h'))
     await expect.poll(() => new Set(delivered).size).toBe(600)
     expect(
@@ -378,7 +389,7 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
     const { open, perform } = gated()
     const { lanes, rows, advance } = lanesOver(perform)
     lanes.take(refs(3))
-    for (const one of open) one.answer('failed')
+    for (const attempt of open) attempt.answer('failed')
     await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open' }])
     rows.add(...['p', 'q', 'r'].map((id) => rowOf(id, 't', 1e9)))
     advance(3_000)
@@ -390,7 +401,7 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
       { ref: { id: 'q' }, how: 'early' },
       { ref: { id: 'r' }, how: 'early' },
     ])
-    for (const one of open.slice(4)) one.answer('failed')
+    for (const attempt of open.slice(4)) attempt.answer('failed')
     await expect.poll(() => lanes.states()).toMatchObject([{ running: 0, breaker: 'failing' }])
     expect(open).toHaveLength(6)
   })
@@ -406,7 +417,7 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
         { ref: { id: 'p' }, how: 'early' },
         { ref: { id: 'q' }, how: 'early' },
       ])
-    for (const one of open) one.answer('failed')
+    for (const attempt of open) attempt.answer('failed')
     await expect.poll(() => lanes.states()).toMatchObject([{ running: 0 }])
     await lanes.look()
     await lanes.look()

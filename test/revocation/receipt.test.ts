@@ -25,11 +25,20 @@ async function broker(...cities: string[]) {
     await vi.waitFor(() => expect(stream.names()).toContain('live'))
     return { ...stream, city, name, stream: String(stream.grants[0]?.data.stream) }
   }
-  const report = async (one: Awaited<ReturnType<typeof guard>>, seq: number, ...more: string[]) => {
+  const report = async (
+    reporter: Awaited<ReturnType<typeof guard>>,
+    seq: number,
+    ...more: string[]
+  ) => {
     const response = await fetch(`${url}/revocations/enforced`, {
       method: 'POST',
-      headers: { authorization: of(one.city).basic, 'content-type': 'application/json' },
-      body: JSON.stringify({ epoch, seq, guard: one.name, streams: [one.stream, ...more] }),
+      headers: { authorization: of(reporter.city).basic, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        epoch,
+        seq,
+        guard: reporter.name,
+        streams: [reporter.stream, ...more],
+      }),
     })
     expect(response.status).toBe(204)
   }
@@ -103,7 +112,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   const { jws, ...members } = JSON.parse(text) as Answer
   const expiry = { state: 'bounded', by: 'expiry', no_later_than_ms: at + 360_000 }
   const open = { state: 'not_bounded', no_later_than_ms: null }
-  const one = { lease_seconds: 30, ...open, sessions: { ...open, by: null } }
+  const participant = { lease_seconds: 30, ...open, sessions: { ...open, by: null } }
   expect(members).toEqual({
     seq: 1,
     acknowledged_at_ms: at,
@@ -111,19 +120,19 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
     final: false,
     participants: [
       {
-        ...one,
+        ...participant,
         client_id: 'darwin',
         tokens: expiry,
         guards: { listening: 0, confirmed: 0 },
       },
       {
-        ...one,
+        ...participant,
         client_id: 'melbourne',
         tokens: { state: 'bounded', by: 'lease', no_later_than_ms: at + 30_000 },
         guards: { listening: 1, confirmed: 0 },
       },
       {
-        ...one,
+        ...participant,
         client_id: 'perth',
         state: 'bounded',
         no_later_than_ms: at + 360_000,
@@ -132,7 +141,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
         guards: { listening: 0, confirmed: 0 },
       },
       {
-        ...one,
+        ...participant,
         client_id: 'sydney',
         tokens: { state: 'confirmed', by: 'report', no_later_than_ms: at },
         guards: { listening: 1, confirmed: 1 },
@@ -184,7 +193,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   })
   const last = text.indexOf(jws) + jws.length - 1
   const places = Array.from({ length: text.length }, (_, i) => i)
-  for (const i of places.filter((one) => one % 29 === 0 || one === last)) {
+  for (const i of places.filter((place) => place % 29 === 0 || place === last)) {
     const byte = String.fromCharCode(text.charCodeAt(i) ^ 1)
     const changed = text.slice(0, i) + byte + text.slice(i + 1)
     expect([i, byte, (await verify(changed)).code]).toEqual([i, byte, 1])
@@ -331,8 +340,12 @@ test('of everything: one row for each instance, none for each guard, in a broker
   const guards = names.flatMap((name) =>
     Array.from({ length: 5 }, (_, i) => ({ clientId: name.toLowerCase(), guardId: `web-${i}` })),
   )
-  for (const one of guards)
-    await rig.feed.leases.open({ ...one, stream: `${one.clientId} ${one.guardId}`, sessions: true })
+  for (const guard of guards)
+    await rig.feed.leases.open({
+      ...guard,
+      stream: `${guard.clientId} ${guard.guardId}`,
+      sessions: true,
+    })
   await revoke(rig.deps, {
     selector: { kind: 'everything' },
     reason: 'administrator',
@@ -340,11 +353,11 @@ test('of everything: one row for each instance, none for each guard, in a broker
     actor: { kind: 'operator', id: 'olga' },
   })
   const { epoch } = await rig.store.head()
-  const reports = guards.map((one) => ({
-    ...one,
+  const reports = guards.map((reporter) => ({
+    ...reporter,
     epoch,
     enforcedSeq: 1,
-    streams: [`${one.clientId} ${one.guardId}`],
+    streams: [`${reporter.clientId} ${reporter.guardId}`],
     reportedAtMs: rig.clock.nowMs(),
   }))
   await rig.store.recordEnforced(...reports)
@@ -352,7 +365,7 @@ test('of everything: one row for each instance, none for each guard, in a broker
   expect((await rig.store.receiptRows(1))?.kept).toHaveLength(20)
   expect(first?.participants.every(({ state }) => state === 'confirmed')).toBe(true)
   rig.clock.advance(600)
-  await rig.store.recordEnforced(...reports.map((one) => ({ ...one, enforcedSeq: 1 })))
+  await rig.store.recordEnforced(...reports.map((report) => ({ ...report, enforcedSeq: 1 })))
   expect(await receiptOf(rig.deps, 1)).toEqual(first)
 })
 
@@ -384,7 +397,11 @@ test('of a client and of a grant: the targets of its token exchange took part, a
     await delivered(rig, 'reports')
     const seq = answer.outcome === 'revoked' ? answer.committed.revocation.seq : 0
     const receipt = (await receiptOf(rig.deps, seq)) ?? expect.unreachable()
-    return receipt.participants.map((one) => [one.clientId, one.tokens.by, one.sessions.by])
+    return receipt.participants.map((participant) => [
+      participant.clientId,
+      participant.tokens.by,
+      participant.sessions.by,
+    ])
   }
   // The sessions there go on: nothing of them has to end.
   const archive = ['archive', 'expiry', 'none']

@@ -88,13 +88,13 @@ describe('the entrance of /setup', () => {
     const world = await createWorld()
     const token = await world.token()
     const browsers = [createBrowser(world.rig, world.entra), createBrowser(world.rig, world.entra)]
-    const doors = await Promise.all(browsers.map((one) => one.get('/setup')))
+    const doors = await Promise.all(browsers.map((browser) => browser.get('/setup')))
     const answers = await Promise.all(
-      browsers.map((one, index) =>
-        one.submitTo(doors[index] ?? expect.unreachable(), '/setup/token', { token }),
+      browsers.map((browser, index) =>
+        browser.submitTo(doors[index] ?? expect.unreachable(), '/setup/token', { token }),
       ),
     )
-    expect(answers.map((one) => one.status).toSorted()).toEqual([200, 403])
+    expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 403])
   })
 
   test('forms of another site, of another browser, or without a session change nothing', async () => {

@@ -68,13 +68,13 @@ describe('Entra’s front-channel logout', () => {
 
   test('iss has to match where it comes; every session of that sid is meant', async () => {
     const rig = await createRig()
-    const [one, two] = [
+    const [first, second] = [
       await rig.openSession({ microsoftSid: 'm-1' }),
       await rig.openSession({ microsoftSid: 'm-1' }),
     ]
     const states = async () =>
       Promise.all(
-        [one, two].map(
+        [first, second].map(
           async ({ session }) => (await rig.store.statusBySid(session.sid, rig.clock.now())).state,
         ),
       )

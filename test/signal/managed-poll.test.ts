@@ -17,7 +17,7 @@ async function polled() {
   await tend()
   const { id } = (await world.stream()) ?? expect.unreachable()
   const waiting = async () =>
-    (await there.store.pollStream({ id, limit: 100 })).deliveries.map((one) => one.id)
+    (await there.store.pollStream({ id, limit: 100 })).deliveries.map((delivery) => delivery.id)
   const { turn } = polling()
   await turn()
   const asked = () =>
@@ -156,9 +156,9 @@ describe('a stream that is polled', () => {
     }
     advance(30)
     const running = tendSignalStreams(deps)
-    for (const one of running) one.wake()
+    for (const loop of running) loop.wake()
     await vi.waitUntil(() => held !== undefined, { timeout: 60_000 })
-    await Promise.all(running.map((one) => one.stop()))
+    await Promise.all(running.map((loop) => loop.stop()))
     expect([running.length, held?.aborted]).toEqual([2, true])
     expect(problems()).toEqual([])
     expect(await (await signIn(ALICE)).stateHere()).toBe('live')

@@ -271,9 +271,9 @@ test('at the end of the process a request that the transmitter does not answer i
     return 'hangs'
   }
   const running = tendSignalStreams(deps)
-  for (const one of running) one.wake()
+  for (const loop of running) loop.wake()
   await vi.waitUntil(() => seen.length > 0, { timeout: 60_000 })
-  await Promise.all(running.map((one) => one.stop()))
+  await Promise.all(running.map((loop) => loop.stop()))
   expect(seen.map((signal) => signal?.aborted)).toEqual([true])
   expect(problems()).toEqual([])
 })
@@ -288,7 +288,9 @@ describe('authorization at a transmitter', () => {
       to === url && method === 'GET' && rejected++ === 0 ? { status: 401 } : undefined
     await tend()
     expect(problems()).toEqual([])
-    expect(requests.filter((one) => one.url === `${there.config.issuer}/token`)).toHaveLength(2)
+    expect(
+      requests.filter((request) => request.url === `${there.config.issuer}/token`),
+    ).toHaveLength(2)
     network.fault = (to) =>
       to === url
         ? {

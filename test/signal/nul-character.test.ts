@@ -16,14 +16,14 @@ const FRONT_CHANNEL = `${ISSUER}/signal/microsoft/front-channel-logout`
 async function world(changes: Pick<SignalIssuer, 'kind' | 'subject'>) {
   const transmitter = await startBroker()
   const { issuer } = transmitter
-  const one: SignalIssuer = {
+  const signalIssuer: SignalIssuer = {
     issuer,
     jwksUri: `${issuer}/jwks`,
     audience: ISSUER,
     tenants: [TENANT],
     ...changes,
   }
-  return { rig: await createRig({ config: { signals: signalsOf([one]) } }), transmitter }
+  return { rig: await createRig({ config: { signals: signalsOf([signalIssuer]) } }), transmitter }
 }
 
 test.each<[SignalIssuer['subject'], Record<string, unknown>]>([

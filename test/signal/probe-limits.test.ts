@@ -228,9 +228,9 @@ describe('limits and alarms', () => {
     const world = await openMany(1)
     world.answers(() => rejection(code))
     await world.pass(ROUND)
-    expect((await world.rig.store.listRevocations({ limit: 2 })).map((one) => one.reason)).toEqual([
-      reason,
-    ])
+    expect(
+      (await world.rig.store.listRevocations({ limit: 2 })).map((revocation) => revocation.reason),
+    ).toEqual([reason])
   })
 
   test('a few of many are signed out without an alarm', async () => {

@@ -19,7 +19,7 @@ describe('the probe over 10,000 live sessions', () => {
     even(await world.pass(150))
 
     world.answers(() => outage)
-    const down = (await world.pass(3600)).reduce((sum, one) => sum + one, 0)
+    const down = (await world.pass(3600)).reduce((sum, probes) => sum + probes, 0)
     expect(down).toBeLessThan(100)
     expect(await world.live()).toBe(10_000)
 

@@ -254,7 +254,7 @@ test(
   async () => {
     const rows: Row[] = []
     for (const hours of [1, 4, 12]) rows.push(await frequency(hours))
-    for (const one of HAPPENINGS) rows.push(await happening(one))
+    for (const kind of HAPPENINGS) rows.push(await happening(kind))
     const table = [
       `| What happens | Signed out by the probe | The user of the account that is disabled meanwhile | Paused |`,
       '|---|---|---|---|',

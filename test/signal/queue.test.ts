@@ -34,10 +34,12 @@ describe('the queue of signals', () => {
     expect(queue.size).toBe(MOST_WAITING)
     expect(add('s9', 'new')).toBeUndefined()
     const repeats = keys.slice(AT_ONCE).map((key) => add('s9', key))
-    expect(repeats.every((one) => one?.merged)).toBe(true)
+    expect(repeats.every((repeat) => repeat?.merged)).toBe(true)
     open()
-    expect(await Promise.all(added.map(async (one) => one?.done))).toEqual(keys)
-    expect(await Promise.all(repeats.map(async (one) => one?.done))).toEqual(keys.slice(AT_ONCE))
+    expect(await Promise.all(added.map(async (signal) => signal?.done))).toEqual(keys)
+    expect(await Promise.all(repeats.map(async (repeat) => repeat?.done))).toEqual(
+      keys.slice(AT_ONCE),
+    )
     expect(begun.toSorted()).toEqual(keys.toSorted())
   })
 
@@ -69,7 +71,7 @@ describe('the queue of signals', () => {
     await rejects
     expect(await other?.done).toBe('o')
     expect(begun.indexOf('o')).toBeLessThan(AT_ONCE * 3)
-    await Promise.all(flood.map(async (one) => one?.done))
+    await Promise.all(flood.map(async (signal) => signal?.done))
     expect(queue.size).toBe(0)
   })
 })

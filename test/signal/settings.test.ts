@@ -17,7 +17,7 @@ function problems(env: Record<string, string>): string[] {
     signals(env)
   } catch (error) {
     if (error instanceof ConfigError)
-      return error.problems.map((one) => `${one.name}: ${one.problem}`)
+      return error.problems.map((problem) => `${problem.name}: ${problem.problem}`)
     throw error
   }
   return []
@@ -78,25 +78,27 @@ describe('settings of what ends sessions from outside', () => {
   })
 
   test('issuers of security events: the audience is our issuer unless given; an upstream provider needs its own', () => {
-    const one =
+    const issuer =
       'issuer: https://signals.example\n    jwks_uri: https://signals.example/jwks\n    subject: tid_oid'
-    expect(signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`issuers:\n  - ${one}\n`) }).issuers).toEqual(
-      [
-        {
-          issuer: 'https://signals.example',
-          kind: 'secevent',
-          jwksUri: 'https://signals.example/jwks',
-          audience: 'https://login.case-manager.example',
-          subject: 'tid_oid',
-          tenants: undefined,
-        },
-      ],
-    )
+    expect(
+      signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`issuers:\n  - ${issuer}\n`) }).issuers,
+    ).toEqual([
+      {
+        issuer: 'https://signals.example',
+        kind: 'secevent',
+        jwksUri: 'https://signals.example/jwks',
+        audience: 'https://login.case-manager.example',
+        subject: 'tid_oid',
+        tenants: undefined,
+      },
+    ])
     const bad = (content: string) =>
       problems({ BROKER_SIGNAL_ISSUERS_FILE: file(content) }).join('\n')
-    expect(bad(`issuers:\n  - ${one}\n    kind: oidc\n`)).toContain('audience is missing')
-    expect(bad(`issuers:\n  - ${one.replaceAll('https', 'http')}\n`)).toContain('must be https')
-    expect(bad(`issuers:\n  - ${one}\n    tenants: [contoso]\n`)).toContain('must be a tenant id')
+    expect(bad(`issuers:\n  - ${issuer}\n    kind: oidc\n`)).toContain('audience is missing')
+    expect(bad(`issuers:\n  - ${issuer.replaceAll('https', 'http')}\n`)).toContain('must be https')
+    expect(bad(`issuers:\n  - ${issuer}\n    tenants: [contoso]\n`)).toContain(
+      'must be a tenant id',
+    )
     expect(bad('issuers: [')).toContain('is not valid YAML')
   })
 

@@ -150,7 +150,9 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
   const signals = async (kind: string, outcome: string): Promise<number> => {
     const { values } = await rig.metrics.signals.get()
     return (
-      values.find((one) => one.labels.kind === kind && one.labels.outcome === outcome)?.value ?? 0
+      values.find(
+        (metricValue) => metricValue.labels.kind === kind && metricValue.labels.outcome === outcome,
+      )?.value ?? 0
     )
   }
   return { signIn, refreshes, reasonOf, signals, head: async () => (await store.head()).seq }

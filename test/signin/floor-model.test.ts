@@ -21,7 +21,7 @@ test('no sequence of sign-ins, remote ends, locks, expiry, restarts and clocks o
     const closing: (() => Promise<void>)[] = []
     try {
       const run = await Run.begin(prepared, limits, (close) => closing.unshift(close))
-      for (const one of all) await run.take(one)
+      for (const taken of all) await run.take(taken)
       for (const name of ['opened', 'used', 'kept'] as const) seen[name] += run.seen[name]
     } finally {
       for (const close of closing) await close()

@@ -60,30 +60,30 @@ export class Run extends FloorWorld {
     return new Run(await createRig({ before, onEnd }), client, rules, onEnd)
   }
 
-  async take(one: Step): Promise<void> {
+  async take(step: Step): Promise<void> {
     this.at += 1
-    await this.do(one)
+    await this.do(step)
     await this.mustHold()
   }
 
-  async do(one: Step): Promise<void> {
-    if (one.do === 'wait') this.rig.clock.advance(one.seconds)
-    else if (one.do === 'set_clock') this.setClock(one.offset)
-    else if (one.do === 'leave')
+  async do(step: Step): Promise<void> {
+    if (step.do === 'wait') this.rig.clock.advance(step.seconds)
+    else if (step.do === 'set_clock') this.setClock(step.offset)
+    else if (step.do === 'leave')
       await this.leave(
-        this.of(one.device),
-        one.own ? '/signin/start?return_to=/account' : this.path,
-        one.fresh,
+        this.of(step.device),
+        step.own ? '/signin/start?return_to=/account' : this.path,
+        step.fresh,
       )
-    else if (one.do === 'sign_in') await this.signIn(this.of(one.device), one.password)
-    else if (one.do === 'return') await this.comeBack(this.of(one.device), one.password)
-    else if (one.do === 'sign_out')
-      await this.revoke(await this.sessionOf(this.of(one.device)), 'signed_out')
-    else if (one.do === 'end') await this.end(this.of(one.device), one.how)
-    else if (one.do === 'lock') await this.lock(one)
-    else if (one.do === 'lift') await this.lift()
-    else if (one.do === 'use_grant') await this.useGrant(this.of(one.device))
-    else if (one.do === 'sweep') await this.sweep()
+    else if (step.do === 'sign_in') await this.signIn(this.of(step.device), step.password)
+    else if (step.do === 'return') await this.comeBack(this.of(step.device), step.password)
+    else if (step.do === 'sign_out')
+      await this.revoke(await this.sessionOf(this.of(step.device)), 'signed_out')
+    else if (step.do === 'end') await this.end(this.of(step.device), step.how)
+    else if (step.do === 'lock') await this.lock(step)
+    else if (step.do === 'lift') await this.lift()
+    else if (step.do === 'use_grant') await this.useGrant(this.of(step.device))
+    else if (step.do === 'sweep') await this.sweep()
     else await this.restart()
   }
 
@@ -100,27 +100,30 @@ export class Run extends FloorWorld {
       live.length > (this.rules.most ?? Infinity) && 'there are more sessions than the limit',
       live.some(({ sid }) => this.endedSids.has(sid)) && 'a session lives that was ended',
       live.some(({ authTime }) => authTime < oldest) && 'a session outlives its authentication',
-    ].filter((one) => one !== false)
+    ].filter((candidate) => candidate !== false)
     if (wrong.length > 0) expect.fail(`Step ${this.at}: ${wrong.join('; ')}`)
   }
 
   /** Visits Microsoft and returns, as often as the broker demands it. */
-  async signIn(one: Device, password: boolean): Promise<void> {
-    await this.leave(one, this.path, false)
-    for (let visits = 0; one.visit !== undefined && visits < 3; visits += 1) {
+  async signIn(device: Device, password: boolean): Promise<void> {
+    await this.leave(device, this.path, false)
+    for (let visits = 0; device.visit !== undefined && visits < 3; visits += 1) {
       this.at += 1
-      await this.comeBack(one, password)
+      await this.comeBack(device, password)
     }
   }
 
   of = (n: number): Device => this.devices[n] ?? expect.unreachable()
 
-  async leave(one: Device, path: string, fresh: boolean): Promise<void> {
+  async leave(device: Device, path: string, fresh: boolean): Promise<void> {
     const own = path.startsWith('/signin/')
-    const page = await one.browser.get(fresh && !own ? `${path}&prompt=login` : path)
-    await this.keepCode(one, page)
+    const page = await device.browser.get(fresh && !own ? `${path}&prompt=login` : path)
+    await this.keepCode(device, page)
     if (page.status !== 200) return
-    one.visit = { back: await atMicrosoft(this.rig, one.browser, page), login: this.departure() }
+    device.visit = {
+      back: await atMicrosoft(this.rig, device.browser, page),
+      login: this.departure(),
+    }
   }
 
   departure(): Visit['login'] {
@@ -133,28 +136,28 @@ export class Run extends FloorWorld {
    * Returns from Microsoft. Without the password, if there was an earlier sign-in, the attacker has
    * removed `prompt=login` from the address.
    */
-  async comeBack(one: Device, password: boolean): Promise<void> {
-    const { visit } = one
-    if (visit === undefined || (!password && one.enteredAt === undefined)) return
-    if (password) one.enteredAt = this.microsoftNow
-    this.rig.microsoft.next = { authTime: one.enteredAt, clockOffsetSeconds: this.offset }
-    const before = await this.sessionOf(one)
-    const page = await one.browser.get(visit.back)
+  async comeBack(device: Device, password: boolean): Promise<void> {
+    const { visit } = device
+    if (visit === undefined || (!password && device.enteredAt === undefined)) return
+    if (password) device.enteredAt = this.microsoftNow
+    this.rig.microsoft.next = { authTime: device.enteredAt, clockOffsetSeconds: this.offset }
+    const before = await this.sessionOf(device)
+    const page = await device.browser.get(visit.back)
     const onwards = page.left?.host === 'login.microsoftonline.com'
-    one.visit = undefined
+    device.visit = undefined
     if (onwards) {
       const back = `/signin/callback?${new URLSearchParams({ code: 'c', state: page.left?.searchParams.get('state') ?? '' })}`
-      one.visit = { back, login: this.departure() ?? visit.login }
+      device.visit = { back, login: this.departure() ?? visit.login }
       return
     }
-    const isFresh = visit.login !== undefined && (one.enteredAt ?? 0) >= visit.login.at - SLACK
-    if (isFresh) one.provenStep = Math.max(one.provenStep, visit.login?.step ?? -1)
-    await this.keepCode(one, page)
-    await this.judgeReturn(one, page, { visit, password, before })
+    const isFresh = visit.login !== undefined && (device.enteredAt ?? 0) >= visit.login.at - SLACK
+    if (isFresh) device.provenStep = Math.max(device.provenStep, visit.login?.step ?? -1)
+    await this.keepCode(device, page)
+    await this.judgeReturn(device, page, { visit, password, before })
   }
 
   async judgeReturn(
-    one: Device,
+    device: Device,
     page: Page,
     {
       visit,
@@ -162,11 +165,11 @@ export class Run extends FloorWorld {
       before,
     }: { visit: Visit; password: boolean; before: { sid: string } | undefined },
   ) {
-    const session = await this.sessionOf(one)
+    const session = await this.sessionOf(device)
     if (session !== undefined && page.status === 303 && this.endedStep > 0) {
       this.seen.opened += 1
       expect(
-        one.provenStep,
+        device.provenStep,
         `a session at step ${this.at}, opened or renewed after the end at step ${this.endedStep}`,
       ).toBeGreaterThan(this.endedStep)
     }
@@ -187,21 +190,21 @@ export class Run extends FloorWorld {
     }
   }
 
-  async keepCode(one: Device, page: Page): Promise<void> {
+  async keepCode(device: Device, page: Page): Promise<void> {
     const code = page.left?.searchParams.get('code')
     if (code === null || code === undefined || page.left?.host.startsWith('sydney') !== true) return
-    one.grant = { code }
-    one.grantOf = { step: this.at, sid: (await this.sessionOf(one))?.sid }
+    device.grant = { code }
+    device.grantOf = { step: this.at, sid: (await this.sessionOf(device))?.sid }
   }
 
   /**
    * Lets the client redeem its code, or refresh. That must fail while it, its user or their tenant
    * is locked, and after the grant has ended.
    */
-  async useGrant(one: Device): Promise<void> {
-    const { grant } = one
+  async useGrant(device: Device): Promise<void> {
+    const { grant } = device
     if (grant === undefined) return
-    one.grant = undefined
+    device.grant = undefined
     const redeem = {
       grant_type: 'authorization_code',
       redirect_uri: this.client.metadata.redirectUris[0] ?? '',
@@ -216,10 +219,10 @@ export class Run extends FloorWorld {
     this.seen.used += 1
     expect([...this.locks.keys()], `tokens while locked, step ${this.at}`).toEqual([])
     expect(
-      one.grantOf.step,
+      device.grantOf.step,
       `tokens of a grant that ended at step ${this.grantsEndedStep}`,
     ).toBeGreaterThan(this.grantsEndedStep)
-    expect([...this.endedSids]).not.toContain(one.grantOf.sid)
-    one.grant = { refresh: ((await response.json()) as { refresh_token: string }).refresh_token }
+    expect([...this.endedSids]).not.toContain(device.grantOf.sid)
+    device.grant = { refresh: ((await response.json()) as { refresh_token: string }).refresh_token }
   }
 }

@@ -116,15 +116,15 @@ export class FloorWorld {
    * thread for each broker.
    */
   async liveSessions(): Promise<Session[]> {
-    for (const one of this.devices) {
-      const session = await this.sessionOf(one)
+    for (const device of this.devices) {
+      const session = await this.sessionOf(device)
       if (session !== undefined) this.sids.add(session.sid)
     }
     const now = this.rig.clock.now()
     const statuses = await Promise.all(
       [...this.sids].map((sid) => this.rig.store.statusBySid(sid, now)),
     )
-    return statuses.flatMap((one) => (one.state === 'live' ? [one.session] : []))
+    return statuses.flatMap((status) => (status.state === 'live' ? [status.session] : []))
   }
 
   /**
@@ -156,8 +156,8 @@ export class FloorWorld {
     if (reason !== 'signed_out') this.endedStep = this.at
   }
 
-  async end(one: Device, how: Of<'end'>['how']): Promise<void> {
-    const session = await this.sessionOf(one)
+  async end(device: Device, how: Of<'end'>['how']): Promise<void> {
+    const session = await this.sessionOf(device)
     if (how === 'device') return this.revoke(session, 'signed_out_remotely')
     if (how === 'operator') return this.revoke(session, 'administrator')
     if (how === 'theft') return this.revoke(session, 'refresh_token_reuse')

@@ -200,9 +200,9 @@ describe('single sign-on', () => {
       username: 'bob@contoso.example',
     }
     await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
-    expect((await rig.store.listRevocations({ limit: 5 })).map((one) => one.reason)).toEqual([
-      'replaced',
-    ])
+    expect(
+      (await rig.store.listRevocations({ limit: 5 })).map((revocation) => revocation.reason),
+    ).toEqual(['replaced'])
     expect(rig.queue.added).toHaveLength(1)
   })
 
@@ -276,7 +276,7 @@ describe('the state that comes back', () => {
       browser.get(callback),
       browser.get(callback),
     ])
-    expect(answers.map((one) => one.status).sort()).toEqual([303, 409, 409])
+    expect(answers.map((answer) => answer.status).sort()).toEqual([303, 409, 409])
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
   })
 
@@ -498,7 +498,7 @@ describe('for a page of our own', () => {
     const browser = createBrowser(rig)
     await signIn(rig, browser, '/signin/start?return_to=/account')
     for (const query of [
-      ...elsewhere.map((one) => encodeURIComponent(one)),
+      ...elsewhere.map((address) => encodeURIComponent(address)),
       '/account&return_to=/account',
     ]) {
       const response = await browser.get(`/signin/start?return_to=${query}`)

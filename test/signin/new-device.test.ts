@@ -10,16 +10,16 @@ import { authorizePath, createBrowser, signIn } from './browser.ts'
 test('a browser is new to a user who has signed in before: not at their first sign-in, and not again after they signed out of it', async () => {
   const rig = await createRig()
   const sydney = await rig.register('Sydney')
-  const one = {
+  const endpoint = {
     url: 'https://siem.example/',
     events: ['session.new_device'],
     secretSealed: 'sealed',
   } as const
   const at = { createdAt: rig.clock.now(), updatedAt: rig.clock.now() }
   await rig.store.addWebhook({
-    ...one,
+    ...endpoint,
     id: 'wh_1',
-    events: [...one.events],
+    events: [...endpoint.events],
     include: [],
     state: 'enabled',
     position: 0,

@@ -54,7 +54,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     const { rig, client, browser } = await signedIn()
     const uri = await uriOf(await push(rig, client))
     const answers = await Promise.all([1, 2, 3].map(() => browser.get(path(client, uri))))
-    expect(answers.map((one) => one.status).sort()).toEqual([303, 400, 400])
+    expect(answers.map((answer) => answer.status).sort()).toEqual([303, 400, 400])
   })
 
   test('may be shown again until the user goes on, and finished after the minute', async () => {

@@ -121,11 +121,11 @@ describe('with the simulated Microsoft', () => {
     const { entra, browser, sydney, signInAs } = await broker({
       env: { BROKER_SUPPORT_URL: 'mailto:it@contoso.example' },
     })
-    const flip = (one: string) =>
+    const flip = (code: string) =>
       fetch(`${entra.origin}/_admin`, {
         method: 'POST',
         headers: { origin: entra.origin },
-        body: new URLSearchParams({ switch: one }),
+        body: new URLSearchParams({ switch: code }),
       })
     const messageOf = (page: Page) => {
       const { protocol, searchParams } = new URL(linkOf(page.html, 'Contact your IT administrator'))

@@ -163,9 +163,9 @@ describe('a receiver whose client has ssf_email_domains', () => {
             sub?: string
             identifiers?: { sub: string }[]
           }[]
-          expect(new Map(sent.map((one) => [one.sub ?? one.identifiers?.[0]?.sub, one]))).toEqual(
-            expected,
-          )
+          expect(
+            new Map(sent.map((subject) => [subject.sub ?? subject.identifiers?.[0]?.sub, subject])),
+          ).toEqual(expected)
         },
       ),
       { numRuns: 2 },

@@ -184,9 +184,9 @@ describe('a receiver gets', () => {
       await pushStream(made, melbourne),
     ]
     const both = await sessionAt(made, [sydney, melbourne])
-    const one = await sessionAt(made, [melbourne], { user: { oid: 'b0b', name: 'Bob' } })
-    for (const { sid } of [both, one]) await revoke(made, { kind: 'session', sid })
-    await revoke(made, { kind: 'subject', sub: one.sub })
+    const session = await sessionAt(made, [melbourne], { user: { oid: 'b0b', name: 'Bob' } })
+    for (const { sid } of [both, session]) await revoke(made, { kind: 'session', sid })
+    await revoke(made, { kind: 'subject', sub: session.sub })
     expect(
       (await made.pushed(atSydney.id, 'sydney')).map(
         ({ claims }) => (claims.sub_id.session as { id: string }).id,
@@ -445,7 +445,7 @@ describe('a stream that is polled (RFC 8936)', () => {
     const both = [1, 2].map(
       async () => (await call('POST', `/ssf/poll/${id}`, {})).json.sets as Record<string, string>,
     )
-    const ended = await Promise.race(both.map(async (one, at) => ({ sets: await one, at })))
+    const ended = await Promise.race(both.map(async (poll, at) => ({ sets: await poll, at })))
     expect(ended.sets).toEqual({})
     await call('POST', '/ssf/verification', { stream_id: id, state: 's' })
     const [token = ''] = Object.values((await both[1 - ended.at]) ?? {})

@@ -113,7 +113,7 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
 
   test('token exchange makes the target a participant, in the same act, only if the source token is valid (RFC 8693)', async () => {
     const b = await open()
-    for (const one of ['sydney', 'melbourne']) await b.client(one)
+    for (const clientId of ['sydney', 'melbourne']) await b.client(clientId)
     const { session } = await b.signIn('alice')
     const { rev } = await b.exchange(session.sid, 'sydney')
     const check = (joins: string) =>
@@ -137,7 +137,7 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
 
   test('a removed client gets, brings and is given nothing, also by a broker that has not heard of it; registered again, it does', async () => {
     const b = await open()
-    for (const one of ['sydney', 'melbourne']) await b.client(one)
+    for (const clientId of ['sydney', 'melbourne']) await b.client(clientId)
     const { session } = await b.signIn('alice')
     const { rev } = await b.exchange(session.sid, 'melbourne')
     const input = {
@@ -216,7 +216,7 @@ describe.each(STORES)('one-time things, on %s', (_name, make) => {
     expect(await read('sydney', false)).toBe('{"scope":"openid"}')
     expect(await read('sydney', false, b.now + 60)).toBeUndefined()
     const both = await Promise.all([read('sydney', true), read('sydney', true)])
-    expect(both.filter((one) => one !== undefined)).toHaveLength(1)
+    expect(both.filter((candidate) => candidate !== undefined)).toHaveLength(1)
     expect(await read('sydney', false)).toBeUndefined()
   })
 })

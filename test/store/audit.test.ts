@@ -55,7 +55,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
       )
     }
     const found = async (wanted: Partial<Parameters<typeof b.store.listAudit>[0]>) =>
-      (await b.store.listAudit({ limit: 10, ...wanted })).map((one) => ids.indexOf(one.id))
+      (await b.store.listAudit({ limit: 10, ...wanted })).map((entry) => ids.indexOf(entry.id))
     expect(ids).toEqual([...ids].sort((x, y) => x - y))
     expect(await found({ limit: 2 })).toEqual([3, 2])
     expect(await found({ before: ids[2] ?? 0 })).toEqual([1, 0])
@@ -173,7 +173,9 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     await expect(record(deps, ANN, ANN, rejected)).rejects.toThrow('what to do')
     const failed = () => Promise.reject(new Error('bug'))
     await expect(record(deps, ANN, ANN, failed)).rejects.toThrow('bug')
-    expect((await store.listAudit({ after: 0, limit: 10 })).map((one) => one.ended)).toMatchObject([
+    expect(
+      (await store.listAudit({ after: 0, limit: 10 })).map((entry) => entry.ended),
+    ).toMatchObject([
       { outcome: 'done', result: { count: 5 } },
       { outcome: 'rejected', result: { title: 'told', detail: 'what to do' } },
       { outcome: 'failed', result: {} },

@@ -217,7 +217,7 @@ describe('restore', () => {
     expect(await b.fanOutAll()).toBe(2)
     expect(
       (await b.store.listDeliveries({ seq, limit: 10 }))
-        .map((one) => [one.clientId, one.sid, one.state])
+        .map((delivery) => [delivery.clientId, delivery.sid, delivery.state])
         .toSorted(),
     ).toEqual([
       ['melbourne', alice.session.sid, 'pending'],

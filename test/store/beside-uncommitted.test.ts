@@ -89,8 +89,13 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
       if (revoked.outcome !== 'revoked') return expect.unreachable()
       await b.fanOutAll()
       const { seq } = revoked.committed.revocation
-      const told = (await b.store.listDeliveries({ limit: 1000 })).filter((one) => one.seq === seq)
-      expect(told.map((one) => [one.sid, one.clientId])).toContainEqual([sid, 'sydney'])
+      const told = (await b.store.listDeliveries({ limit: 1000 })).filter(
+        (delivery) => delivery.seq === seq,
+      )
+      expect(told.map((delivery) => [delivery.sid, delivery.clientId])).toContainEqual([
+        sid,
+        'sydney',
+      ])
     },
   )
 

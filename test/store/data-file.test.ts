@@ -39,7 +39,7 @@ const start = async (): Promise<Store> => {
   return store
 }
 const stop = async (store: Store): Promise<void> => {
-  open = open.filter((one) => one !== store)
+  open = open.filter((candidate) => candidate !== store)
   await store.close()
 }
 const revokeEverything = (store: Store) =>

@@ -7,9 +7,9 @@ const DAY_MS = 86_400_000
 
 /** Ends a session at `clients`. Returns the deliveries that are then pending. */
 async function pending(b: Bench, ...clients: string[]) {
-  for (const one of clients) await b.client(one)
+  for (const clientId of clients) await b.client(clientId)
   const { session } = await b.signIn('alice')
-  for (const one of clients) await b.exchange(session.sid, one)
+  for (const clientId of clients) await b.exchange(session.sid, clientId)
   const { committed } = expectOutcome(
     await b.revoke({ kind: 'session', sid: session.sid }),
     'revoked',
@@ -302,17 +302,19 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('of two revocations in one millisecond, the failed ones of one are listed and redriven', async () => {
     const b = await open()
-    const [one] = await pending(b, 'sydney', 'hobart')
+    const [deliveryRef] = await pending(b, 'sydney', 'hobart')
     const [other] = await pending(b, 'perth')
-    for (const ref of [one, other])
+    for (const ref of [deliveryRef, other])
       await b.store.recordDelivery({ id: ref?.id ?? '', result: done(1, 'failed') })
     expect((await b.store.findDelivery(other?.id ?? ''))?.createdAtMs).toBe(
-      (await b.store.findDelivery(one?.id ?? ''))?.createdAtMs,
+      (await b.store.findDelivery(deliveryRef?.id ?? ''))?.createdAtMs,
     )
-    const failed = { seq: one?.seq ?? 0, state: 'failed', limit: 10 } as const
-    expect(await b.store.listDeliveries(failed)).toMatchObject([{ id: one?.id }])
+    const failed = { seq: deliveryRef?.seq ?? 0, state: 'failed', limit: 10 } as const
+    expect(await b.store.listDeliveries(failed)).toMatchObject([{ id: deliveryRef?.id }])
     expect(await b.store.redrive({ seq: 99 })).toEqual([])
-    expect(await b.store.redrive({ seq: one?.seq })).toEqual([{ ...one, attempt: 1 }])
+    expect(await b.store.redrive({ seq: deliveryRef?.seq })).toEqual([
+      { ...deliveryRef, attempt: 1 },
+    ])
     expect(await b.store.findDelivery(other?.id ?? '')).toMatchObject({ state: 'failed' })
   })
 
@@ -414,9 +416,9 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('by sub, it would end a newer session of the user there, and only there and only while that session lives', async () => {
     const b = await open()
-    for (const one of ['sydney', 'perth']) await b.client(one, { logoutBy: 'sub' })
+    for (const clientId of ['sydney', 'perth']) await b.client(clientId, { logoutBy: 'sub' })
     const { sub, sid } = (await b.signIn('alice')).session
-    for (const one of ['sydney', 'perth']) await b.exchange(sid, one)
+    for (const clientId of ['sydney', 'perth']) await b.exchange(sid, clientId)
     await b.revoke({ kind: 'subject', sub })
     await b.fanOutAll()
     const again = await b.signIn('alice')
@@ -447,7 +449,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const [refs, none] = await Promise.all([split(b, id), split(b, id)])
     expect([...refs, ...none]).toHaveLength(4)
     expect(await leased(b)).toEqual(
-      Object.fromEntries(ended.map((one) => [`sydney ${one}`, false])),
+      Object.fromEntries(ended.map((endedSid) => [`sydney ${endedSid}`, false])),
     )
     expect(await b.store.findDelivery(id)).toMatchObject({
       state: 'superseded',
@@ -476,12 +478,12 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('by sid, it stays pending when the user comes back there in the same session: what was opened before may live there still', async () => {
     const b = await open()
-    for (const one of ['sydney', 'perth']) await b.client(one)
+    for (const clientId of ['sydney', 'perth']) await b.client(clientId)
     const { sid } = (await b.signIn('alice')).session
-    for (const one of ['sydney', 'perth']) await b.exchange(sid, one)
+    for (const clientId of ['sydney', 'perth']) await b.exchange(sid, clientId)
     await b.revoke({ kind: 'grant', sid, clientId: 'perth' })
     await b.revoke({ kind: 'client', clientId: 'sydney' })
-    for (const one of ['sydney', 'perth']) await b.exchange(sid, one)
+    for (const clientId of ['sydney', 'perth']) await b.exchange(sid, clientId)
     await b.fanOutAll()
     expect(await leased(b)).toEqual({ [`perth ${sid}`]: false, [`sydney ${sid}`]: false })
   })

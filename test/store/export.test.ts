@@ -109,7 +109,7 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     const b = await open()
     const { alice, bob } = await everything(b)
     const { records } = await exported(b, alice)
-    const count = (kind: string) => records.filter((one) => one.kind === kind).length
+    const count = (kind: string) => records.filter((record) => record.kind === kind).length
     const expected: [string, number][] = [
       ['user', 1],
       ['floor', 1],
@@ -150,7 +150,7 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     const b = await open()
     const { alice } = await everything(b)
     const whole = await exported(b, alice)
-    const sorted = (records: HeldRecord[]) => records.map((one) => JSON.stringify(one)).sort()
+    const sorted = (records: HeldRecord[]) => records.map((record) => JSON.stringify(record)).sort()
     for (const limit of [1, 2, 3]) {
       const paged = await exported(b, alice, limit)
       expect(paged.pages).toBeGreaterThan(whole.pages)

@@ -77,7 +77,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
 
   test('two fan-outs at once, of several revocations and beside sign-outs, write each delivery once', async () => {
     const b = await open()
-    for (const one of ['sydney', 'perth']) await b.client(one)
+    for (const clientId of ['sydney', 'perth']) await b.client(clientId)
     const sessions = await crowd(b, 16)
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'client', clientId: 'perth' })
@@ -104,7 +104,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     for (const clientId of ['sydney', 'perth'])
       expect(
         deliveries
-          .filter((one) => one.clientId === clientId && one.state === 'pending')
+          .filter((delivery) => delivery.clientId === clientId && delivery.state === 'pending')
           .map(({ sid }) => sid ?? '')
           .toSorted(),
       ).toEqual(sessions.map(({ sid }) => sid).toSorted())
@@ -112,7 +112,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
       ({ selector }) => selector.kind !== 'client',
     )
     expect(ended.every(({ fanOut }) => fanOut === 'complete')).toBe(true)
-    expect(ended.reduce((sum, one) => sum + one.sessions, 0)).toBe(16)
+    expect(ended.reduce((sum, revocation) => sum + revocation.sessions, 0)).toBe(16)
   })
 
   test('two fan-outs at once of one client’s revocation count each session once', async () => {
@@ -130,7 +130,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
 
   test('a batch that ends within what it had read leaves no user out', async () => {
     const b = await open()
-    for (const one of ['sydney', 'perth']) await b.client(one)
+    for (const clientId of ['sydney', 'perth']) await b.client(clientId)
     const sessions = await crowd(b, 6)
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })

@@ -340,16 +340,16 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
 export function benches(make: () => StoreUnderTest): () => Promise<Bench> {
   const open: { bench: Bench; under: StoreUnderTest }[] = []
   afterEach(async () => {
-    for (const { bench: one, under } of open.splice(0)) {
-      await one.close()
+    for (const { bench: opened, under } of open.splice(0)) {
+      await opened.close()
       await under.remove()
     }
   })
   return async () => {
     const under = make()
-    const one = await bench(under)
-    open.push({ bench: one, under })
-    return one
+    const opened = await bench(under)
+    open.push({ bench: opened, under })
+    return opened
   }
 }
 

@@ -157,7 +157,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     const whole = await all(b, sub)
     expect(whole).toHaveLength(12)
     expect(whole.map(({ at }) => at)).toEqual(
-      whole.map(({ at }) => at).sort((one, two) => two - one),
+      whole.map(({ at }) => at).sort((earlier, value) => value - earlier),
     )
     for (const limit of [1, 5, 12]) {
       const read: SecurityEvent[] = []

@@ -36,8 +36,8 @@ describe('what a broker that serves has met', () => {
     const numbers = fc.array(fc.nat(20), { minLength: 1, maxLength: 5 })
     const property = fc.property(fc.nat(20), numbers, (end, [first = 0, ...others]) => {
       const met = { server: here, head: { epoch: 'e', seq: end }, hashAt: null }
-      const one = judgeMet({ ...met, entries: [former], reached: { epoch: 'e', seq: first } })
-      expect(one).toBe(first <= end ? 'continue' : 'lost')
+      const verdict = judgeMet({ ...met, entries: [former], reached: { epoch: 'e', seq: first } })
+      expect(verdict).toBe(first <= end ? 'continue' : 'lost')
       for (const seq of others) {
         const next = judgeMet({
           server: here,

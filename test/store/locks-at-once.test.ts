@@ -46,10 +46,10 @@ describe.each(STORES)('a lock beside another act, on %s', (_name, make) => {
     await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
     await each(async (who) => {
       if (who > 'p5') await b.signIn(who)
-      const [one, done] = await Promise.all([lock(b, user(who)), b.tryToSignIn(who)])
+      const [held, done] = await Promise.all([lock(b, user(who)), b.tryToSignIn(who)])
       if (done.outcome === 'signed_in') expect(await stateOf(b, done.session.sid)).toBe('ended')
       else expect(done.why).toBe('user_locked')
-      await lift(b, one.id)
+      await lift(b, held.id)
       if (done.outcome === 'signed_in') expect(await stateOf(b, done.session.sid)).toBe('ended')
     })
   })
@@ -65,14 +65,14 @@ describe.each(STORES)('a lock beside another act, on %s', (_name, make) => {
       const [code, late] = [codeFor(clientId, b.now), codeFor(clientId, b.now)]
       await b.store.issueCode({ sid, code, now: b.now })
       const access = { sid, sub, clientId: 'melbourne', rev: source.rev, now: b.now, touch: false }
-      const [one, redeemed, issued] = await Promise.all([
+      const [held, redeemed, issued] = await Promise.all([
         lock(b, { kind: 'client', clientId }),
         b.store.redeemAuthorizationCode(redemptionOf(code, b.now)),
         b.store.issueCode({ sid, code: late, now: b.now }),
         b.store.checkAccess({ ...access, joins: clientId }),
       ])
       expect((await b.store.checkAccess({ ...access, joins: clientId })).outcome).toBe('rejected')
-      await lift(b, one.id)
+      await lift(b, held.id)
       if (redeemed.outcome === 'redeemed') {
         expect((await b.refresh(family(redeemed.family))).outcome).toBe('rejected')
         expect(

@@ -52,8 +52,8 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const b = await open()
     const { sid } = await signedIn(b)
     const { family: refresh } = await b.exchange(sid, 'sydney')
-    const one = await locked(b, ALICE, { caseReference: 'INC-7', endsAt: b.now + 60 })
-    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({
+    const held = await locked(b, ALICE, { caseReference: 'INC-7', endsAt: b.now + 60 })
+    expect(await b.store.findRevocation(held.seq ?? 0)).toMatchObject({
       reason: 'locked',
       actor: ADAM,
       caseReference: 'INC-7',
@@ -63,7 +63,7 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     b.now += 120
     expect(await b.tryToSignIn('alice')).toMatchObject({ outcome: 'rejected', why: 'user_locked' })
     await b.signIn('bob')
-    expect(await lift(b, one.id)).toMatchObject({
+    expect(await lift(b, held.id)).toMatchObject({
       outcome: 'lifted',
       lock: { lifted: { at: b.now, actor: ERIN } },
     })
@@ -141,9 +141,9 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     await b.store.recordOperator({ sub: admin.sub, may: 'tenant', now: b.now })
     for (const id of [admin.sub, 'u_adam'])
       await b.store.appendAudit({ actor: { kind: 'operator', id }, via: 'console', act: 'revoke' })
-    expect((await b.store.listAudit({ tid: TENANT, limit: 9 })).map((one) => one.actor.id)).toEqual(
-      [admin.sub],
-    )
+    expect(
+      (await b.store.listAudit({ tid: TENANT, limit: 9 })).map((entry) => entry.actor.id),
+    ).toEqual([admin.sub])
     expect(
       await b.store.listAudit({ tid: '22222222-2222-4333-8444-555555555555', limit: 9 }),
     ).toEqual([])
@@ -204,14 +204,14 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
       sessions: 1,
       otherSubjects: [],
     })
-    const one = await locked(b, ALICE)
+    const held = await locked(b, ALICE)
     expect([await stateOf(b, own.session.sid), await stateOf(b, guest.session.sid)]).toEqual([
       'ended',
       'ended',
     ])
     for (const how of [user(TENANT, 'oid-alice'), ...guests])
       expect(await b.tryToSignIn('x', how)).toMatchObject({ why: 'user_locked' })
-    await lift(b, one.id)
+    await lift(b, held.id)
     for (const how of guests) await b.signIn('x', how)
   })
 
@@ -237,14 +237,14 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     })
     const self = { actor: { kind: 'operator', id: guest.sub } } as const
     expect(await lock(b, ALICE, self)).toEqual({ outcome: 'rejected', why: 'self' })
-    const one = await locked(b, ALICE)
-    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({
+    const held = await locked(b, ALICE)
+    expect(await b.store.findRevocation(held.seq ?? 0)).toMatchObject({
       selector: { kind: 'subject', sub: own?.sub ?? guest.sub },
       reason: 'locked',
     })
     expect(await stateOf(b, guest.sid)).toBe('ended')
     expect(await b.tryToSignIn('guest', at)).toMatchObject({ why: 'user_locked' })
-    await lift(b, one.id)
+    await lift(b, held.id)
     expect(await b.tryToSignIn('guest', { ...at, provenSeq: 0 })).toMatchObject({
       why: 'not_fresh',
     })
@@ -256,10 +256,10 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     await connect(b)
     const { sid } = await signedIn(b)
     const other = await b.signIn('eve', { tid: '99999999-2222-4333-8444-555555555555' })
-    const one = await locked(b, TENANT_LOCK)
+    const held = await locked(b, TENANT_LOCK)
     expect([await stateOf(b, sid), await stateOf(b, other.session.sid)]).toEqual(['ended', 'live'])
     expect(await b.tryToSignIn('alice')).toMatchObject({ why: 'tenant_locked' })
-    await lift(b, one.id)
+    await lift(b, held.id)
     await b.signIn('alice')
   })
 
@@ -271,7 +271,7 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     await b.store.issueCode({ sid, code: before, now: b.now })
     const own = await b.exchange(sid, 'sydney')
     const other = await b.exchange(sid, 'melbourne')
-    const one = await locked(b, SYDNEY)
+    const held = await locked(b, SYDNEY)
     expect(await stateOf(b, sid)).toBe('live')
     expect(
       await b.store.issueCode({ sid, code: codeFor('sydney', b.now), now: b.now }),
@@ -341,7 +341,7 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
       await b.store.checkClientAccess({ clientId: 'melbourne', rev: 9, needs: 'sydney' }),
     ).toBe(false)
     expect((await b.store.findFamily(family(own.family).familyId, 1))?.current).toBe(false)
-    await lift(b, one.id)
+    await lift(b, held.id)
     expect((await b.store.grantClient({ clientId: 'sydney', audience })).outcome).toBe('granted')
     expect((await b.refresh(family(own.family))).outcome).toBe('rejected')
     expect((await b.refresh(family((await b.exchange(sid, 'sydney')).family))).outcome).toBe(

@@ -384,9 +384,12 @@ describe.each(STORES)('results of Microsoft in the store, on %s', (_name, make) 
       )
     const [first] = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 1 })
     const [other] = await b.store.claimMicrosoftWork({ tid: OTHER, nowMs, untilMs: 0, limit: 1 })
-    for (const one of [first, other])
-      if (one !== undefined)
-        await b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })
+    for (const microsoftWork of [first, other])
+      if (microsoftWork !== undefined)
+        await b.store.postponeMicrosoftWork(microsoftWork, {
+          nextAtMs: undefined,
+          error: 'too late',
+        })
     expect(await b.store.failedMicrosoftWork(10)).toHaveLength(2)
     const later = nowMs + 5000
     expect(await b.store.redriveMicrosoftWork({ tid: OTHER, nowMs: later })).toBe(1)
@@ -415,8 +418,8 @@ describe.each(STORES)('results of Microsoft in the store, on %s', (_name, make) 
       await b.store.askMicrosoft(work(tid, count), nowMs)
       const claimed = await claim(tid, nowMs)
       await Promise.all(
-        claimed.map((one) =>
-          b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' }),
+        claimed.map((microsoftWork) =>
+          b.store.postponeMicrosoftWork(microsoftWork, { nextAtMs: undefined, error: 'too late' }),
         ),
       )
     }

@@ -59,13 +59,13 @@ class Run {
     this.b = b
   }
 
-  async step(one: Step): Promise<void> {
-    if (one.do === 'wait') this.b.now += one.seconds
-    else if (one.do === 'fan_out') await this.b.store.fanOutPending({ limit: one.limit })
-    else if (one.do === 'signIn') await this.signIn(one.who)
-    else if (one.do === 'exchange') await this.exchange(one.session, one.client)
-    else if (one.do === 'refresh') await this.refresh(one.family, one.back)
-    else if (one.do === 'revoke') await this.revoke(one)
+  async step(action: Step): Promise<void> {
+    if (action.do === 'wait') this.b.now += action.seconds
+    else if (action.do === 'fan_out') await this.b.store.fanOutPending({ limit: action.limit })
+    else if (action.do === 'signIn') await this.signIn(action.who)
+    else if (action.do === 'exchange') await this.exchange(action.session, action.client)
+    else if (action.do === 'refresh') await this.refresh(action.family, action.back)
+    else if (action.do === 'revoke') await this.revoke(action)
     else await this.sweep()
   }
 
@@ -160,7 +160,7 @@ class Run {
       'sid' in revocation.selector ? revocation.selector.sid : '',
     )
     const due = this.model.sessions.filter(
-      (one) => !this.model.isRevoked(one) && this.model.isOver(one, this.b.now),
+      (session) => !this.model.isRevoked(session) && this.model.isOver(session, this.b.now),
     )
     expect(sids.toSorted()).toEqual(due.map(({ sid }) => sid).toSorted())
     for (const sid of sids) this.model.append({ kind: 'session', sid })
@@ -182,11 +182,11 @@ class Run {
       expect((await store.statusBySid(session.sid, now)).state).toBe(live ? 'live' : 'ended')
       for (const { clientId } of await store.participants(session.sid)) {
         const delivered = pending.some(
-          (one) =>
-            one.clientId === clientId &&
-            one.sid === session.sid &&
-            one.state === 'pending' &&
-            one.supersededBy === undefined,
+          (delivery) =>
+            delivery.clientId === clientId &&
+            delivery.sid === session.sid &&
+            delivery.state === 'pending' &&
+            delivery.supersededBy === undefined,
         )
         const joined = this.model.joined.get(`${session.sid} ${clientId}`) ?? 0
         const mustBeDelivered = !live || this.model.grantIsRevoked(session.sid, clientId, joined)
@@ -204,9 +204,9 @@ class Run {
     const counted = (await store.deliveryCounts()).reduce((sum, { count }) => sum + count, 0)
     expect(counted).toBe(pending.length)
     for (const { seq, totals } of await store.listRevocations({ limit: 1000 })) {
-      const states = pending.filter((one) => one.seq === seq).map(({ state }) => state)
+      const states = pending.filter((delivery) => delivery.seq === seq).map(({ state }) => state)
       for (const [state, count] of Object.entries(totals))
-        expect(states.filter((one) => one === state)).toHaveLength(count)
+        expect(states.filter((candidate) => candidate === state)).toHaveLength(count)
     }
   }
 }
@@ -223,7 +223,7 @@ describe.each(STORES)(
           try {
             for (const clientId of CLIENTS) await b.client(clientId)
             const run = new Run(b)
-            for (const one of steps) await run.step(one)
+            for (const action of steps) await run.step(action)
             await run.settle()
           } finally {
             await b.close()

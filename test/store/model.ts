@@ -103,7 +103,7 @@ export class Model {
   }
 
   sessionOf(sid: string): ModelSession {
-    const session = this.sessions.find((one) => one.sid === sid)
+    const session = this.sessions.find((modelSession) => modelSession.sid === sid)
     if (session === undefined) throw new Error('The model does not know that session.')
     return session
   }

@@ -118,9 +118,9 @@ describe.each(STORES)('a session on a new device, on %s', (_name, make) => {
 
   test('is one event for each of several at once; of two first sign-ins at once, one is the first', async () => {
     const b = await openWithEndpoint()
-    const [one, other] = await Promise.all([signIn(b), signIn(b)])
+    const [first, second] = await Promise.all([signIn(b), signIn(b)])
     const [event, ...more] = await events(b)
-    expect([more, [one.session.sid, other.session.sid]]).toEqual([
+    expect([more, [first.session.sid, second.session.sid]]).toEqual([
       [],
       expect.arrayContaining([event?.data['sid']]),
     ])

@@ -30,13 +30,13 @@ const result = (
 
 async function signInAt(b: Bench, who: string, clients: readonly string[]): Promise<string> {
   const { session } = await b.signIn(who)
-  for (const one of clients) await b.exchange(session.sid, one)
+  for (const clientId of clients) await b.exchange(session.sid, clientId)
   return session.sid
 }
 
 /** Revokes a session of each user at these clients. Returns the ids of the pending deliveries. */
 async function pending(b: Bench, ...clients: string[]): Promise<string[]> {
-  for (const one of clients) await b.client(one)
+  for (const clientId of clients) await b.client(clientId)
   const ids: string[] = []
   for (const who of USERS) {
     const { committed } = expectOutcome(
@@ -66,7 +66,7 @@ async function expectTrueCounts(b: Bench): Promise<void> {
   expect(Object.fromEntries(counts)).toEqual(
     tally(all.map(({ clientId, state }) => `${clientId} ${state}`)),
   )
-  for (const [seq, own] of Map.groupBy(all, (one) => one.seq ?? 0)) {
+  for (const [seq, own] of Map.groupBy(all, (delivery) => delivery.seq ?? 0)) {
     const { totals } = (await b.store.findRevocation(seq)) ?? {}
     expect(
       Object.fromEntries(Object.entries(totals ?? {}).filter(([, count]) => count > 0)),
@@ -307,7 +307,7 @@ class Run {
   }
 
   async begin(): Promise<void> {
-    for (const one of ['sydney', 'perth']) await this.b.client(one)
+    for (const clientId of ['sydney', 'perth']) await this.b.client(clientId)
     for (const who of ['alice', 'bob']) {
       const sid = await signInAt(this.b, who, ['sydney', 'perth'])
       this.sids.push(sid)
@@ -321,20 +321,21 @@ class Run {
     }
   }
 
-  async do(one: Act, attempts: ReadonlyMap<string, number>): Promise<void> {
+  async do(action: Act, attempts: ReadonlyMap<string, number>): Promise<void> {
     const { store } = this.b
-    const id = this.ids[one.of % this.ids.length] ?? ''
+    const id = this.ids[action.of % this.ids.length] ?? ''
     const attempt = (attempts.get(id) ?? 0) + 1
-    if (one.do === 'lease')
+    if (action.do === 'lease')
       await store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS + 1000 })
-    else if (one.do === 'release') await store.releaseDelivery({ id, attempt, nextAttemptAtMs: MS })
-    else if (one.do === 'redrive') await store.redrive(one.all ? {} : { id })
-    else if (one.do === 'close') await store.closeDeliveries({ id, reason: 'gone' })
-    else if (one.do === 'revoke')
-      await this.b.revoke({ kind: 'session', sid: this.sids[one.of % this.sids.length] ?? '' })
+    else if (action.do === 'release')
+      await store.releaseDelivery({ id, attempt, nextAttemptAtMs: MS })
+    else if (action.do === 'redrive') await store.redrive(action.all ? {} : { id })
+    else if (action.do === 'close') await store.closeDeliveries({ id, reason: 'gone' })
+    else if (action.do === 'revoke')
+      await this.b.revoke({ kind: 'session', sid: this.sids[action.of % this.sids.length] ?? '' })
     else if (
-      (await store.recordDelivery({ id, result: result(attempt, one.outcome) })) &&
-      one.outcome === 'delivered'
+      (await store.recordDelivery({ id, result: result(attempt, action.outcome) })) &&
+      action.outcome === 'delivered'
     )
       this.delivered.add(id)
   }
@@ -343,7 +344,7 @@ class Run {
   async round(acts: readonly Act[]): Promise<void> {
     const rows = await Promise.all(this.ids.map((id) => this.b.store.findDelivery(id)))
     const attempts = new Map(rows.map((row) => [row?.id ?? '', row?.attempts ?? 0]))
-    await Promise.all(acts.map((one) => this.do(one, attempts)))
+    await Promise.all(acts.map((action) => this.do(action, attempts)))
   }
 }
 
@@ -391,15 +392,15 @@ test.skipIf(!HAS_POSTGRES)(
     const { seq } = (await b.store.findDelivery(id)) ?? {}
     const listed = async (change: () => Promise<unknown>) => {
       const changing: Parameters<typeof runAct>[0] = {
-        async query(one) {
-          const answer = await client.query<Record<string, unknown>>(one)
+        async query(statement) {
+          const answer = await client.query<Record<string, unknown>>(statement)
           await change()
           return answer
         },
       }
       const sources = { nowMs: () => MS, isCertain: () => false, newId: () => id }
       const { value } = await runAct(changing, sources, listDeliveries({ seq, limit: 9 }))
-      return value.map((one) => one.id)
+      return value.map((delivery) => delivery.id)
     }
     const fail = () => b.store.recordDelivery({ id, result: result(1, 'failed') })
     const redrive = () => b.store.redrive({ id })

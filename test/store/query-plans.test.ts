@@ -311,7 +311,10 @@ function stepOf(sql: string, detail: string): Step | undefined {
   const index = indexes.get(name)
   const table =
     index?.table ??
-    LARGE.find((one) => one === alias || new RegExp(`\\b${one}(?: AS)? ${alias}\\b`).test(sql)) ??
+    LARGE.find(
+      (candidate) =>
+        candidate === alias || new RegExp(`\\b${candidate}(?: AS)? ${alias}\\b`).test(sql),
+    ) ??
     alias
   const equal = (detail.match(/\w+=\?/g) ?? []).length
   const unique =
@@ -360,7 +363,7 @@ test('every statement reads a bounded number of rows of the large tables', () =>
         sql.includes(piece) &&
         (scans === 'scans' || !steps.some((step) => step.startsWith('SCAN'))),
     )
-  expect(wrong.filter((one) => !isBounded(one))).toEqual([])
+  expect(wrong.filter((candidate) => !isBounded(candidate))).toEqual([])
   expect(BOUNDED.filter(([piece]) => !wrong.some(({ sql }) => sql.includes(piece)))).toEqual([])
 })
 

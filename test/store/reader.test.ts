@@ -104,7 +104,7 @@ describe('long reads of operators', () => {
     })
     const here = new Reader(file, new DataFile(file), readHere)
     const both = [1, 2].map((n) => here.ask('backup', join(dir, `backup-${n}.db`)))
-    for (const one of both) expectOutcome(await one, 'made')
+    for (const backup of both) expectOutcome(await backup, 'made')
     await here.close()
     expect(wholeAtStart).toEqual([[], ['backup-1.db']])
   })
@@ -174,8 +174,8 @@ describe('the thread', () => {
     const asked = [
       reader.ask('searchSessions', absent()),
       reader.ask('previewRevocation', EVERYTHING, b.now),
-    ].map((one) =>
-      one.then(
+    ].map((read) =>
+      read.then(
         () => 'answered',
         (error: Error) => error.name,
       ),

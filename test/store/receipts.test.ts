@@ -260,18 +260,20 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     if (done.outcome !== 'revoked') throw new Error(done.outcome)
     const { seq } = done.committed.revocation
     by.published.set(seq, nowMs())
-    const unjudged = guards.filter((one) => !one.sessions && one.leaseUntilMs > nowMs())
+    const unjudged = guards.filter((guard) => !guard.sessions && guard.leaseUntilMs > nowMs())
     const unbounded = [...ways].flatMap(([clientId, way]) =>
-      way === 'guard' && unjudged.some((one) => one.clientId === clientId) ? [clientId] : [],
+      way === 'guard' && unjudged.some((guard) => guard.clientId === clientId) ? [clientId] : [],
     )
     return { seq, atMs: nowMs(), took: new Set(lengths.keys()), unbounded: new Set(unbounded) }
   }
   const receipt = async (seq: number) => {
     const { store, published } = pick(processes)
-    const registered = new Map((await store.listClients()).map((one) => [one.clientId, one]))
+    const registered = new Map(
+      (await store.listClients()).map((client) => [client.clientId, client]),
+    )
     const feed = {
-      publishedAtMs: (one: number) => published.get(one),
-      knownForMs: (one: number) => nowMs() - (published.get(one) ?? nowMs()),
+      publishedAtMs: (position: number) => published.get(position),
+      knownForMs: (position: number) => nowMs() - (published.get(position) ?? nowMs()),
     }
     const clients = {
       find: (id: string): Client | undefined => registered.get(id),
@@ -331,7 +333,7 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
       const claims: Claim[] = []
       const before = new Map<string, Participant>()
       const accepting = (seq: number) =>
-        w.guards.filter((one) => one.enforced < seq && one.leaseUntilMs > w.nowMs())
+        w.guards.filter((guard) => guard.enforced < seq && guard.leaseUntilMs > w.nowMs())
       for (let round = 0; round < ROUNDS; round++) {
         if (w.random() < 0.2) {
           const revoked = await w.revoke()
@@ -344,7 +346,7 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
         for (const guard of w.guards) if (w.random() < 0.7) await w.granted(guard)
         for (const [seq, { atMs, took, unbounded }] of open) {
           if (w.nowMs() - atMs > COMPARED_SECONDS * 1000) open.delete(seq)
-          for (const { clientId, noLaterThanMs } of claims.filter((one) => one.seq === seq))
+          for (const { clientId, noLaterThanMs } of claims.filter((claim) => claim.seq === seq))
             for (const guard of accepting(seq))
               if (guard.clientId === clientId)
                 expect([seq, clientId, w.nowMs()]).toEqual([
@@ -353,7 +355,7 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
                   Math.min(w.nowMs(), noLaterThanMs),
                 ])
           const { participants } = await w.receipt(seq)
-          const named = new Set(participants.map((one) => one.clientId))
+          const named = new Set(participants.map((participant) => participant.clientId))
           for (const { clientId } of accepting(seq))
             if (took.has(clientId)) expect([...named]).toContain(clientId)
           for (const part of participants) {

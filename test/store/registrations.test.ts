@@ -185,7 +185,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     const perth = { ...sydney, clientId: await b.client('perth') }
     const purged = (limit: number) => b.store.purge({ kind: 'consents', now: b.now, limit })
     await put(b)
-    for (const one of [sydney, perth]) await b.store.recordConsent({ ...one, now: b.now })
+    for (const consent of [sydney, perth]) await b.store.recordConsent({ ...consent, now: b.now })
     await b.store.removeClient({
       clientId: 'sydney',
       source: 'any',
@@ -250,13 +250,13 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
 
   test('a next key becomes active and the active one of its algorithm retires, in one act, also of two at once', async () => {
     const b = await open()
-    for (const one of [
+    for (const signingKey of [
       key('a', 'active'),
       key('b', 'next'),
       key('c', 'next'),
       key('r', 'active', 'RS256'),
     ])
-      await b.store.addKey(one)
+      await b.store.addKey(signingKey)
     await b.store.addKey({ ...key('a', 'retired'), privateSealed: null })
     const activate = (kid: string) => b.store.activateKey({ kid, retireAt: T0 + 900, now: T0 })
     expect((await Promise.all([activate('b'), activate('b')])).toSorted()).toEqual([false, true])
@@ -321,16 +321,16 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'amr', proofAssertedBy: 'Adam' } })
     const remove = () =>
       b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'olga' }, now: T0 + 1 })
-    const [one, two] = (await Promise.all([remove(), remove()])).toSorted((a) =>
+    const [first, second] = (await Promise.all([remove(), remove()])).toSorted((a) =>
       a.outcome === 'removed' ? -1 : 1,
     )
-    expect(one).toMatchObject({
+    expect(first).toMatchObject({
       outcome: 'removed',
       committed: {
         revocation: { selector: { kind: 'tenant', tid: 't-1' }, reason: 'tenant_removed' },
       },
     })
-    expect(two).toEqual({ outcome: 'unknown' })
+    expect(second).toEqual({ outcome: 'unknown' })
     expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, removedAt: T0 + 1 })
     expect(await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'amr' } })).toBe(false)
     expect(

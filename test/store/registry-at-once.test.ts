@@ -52,7 +52,7 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
     const client = await b.store.findClient(clientId)
     expect(client).toMatchObject({ metadata: { name }, secrets: [{ id: `s-${name}` }] })
     const uris = (await b.store.listTargets())
-      .filter((one) => one.clientId === clientId)
+      .filter((target) => target.clientId === clientId)
       .map(({ uri }) => uri)
     expect(uris.toSorted()).toEqual(client?.metadata.logoutUris.toSorted())
     return client
@@ -126,7 +126,7 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
       const [change] = await Promise.all([put(b, id, 'api', 'two'), remove(b, id)])
       if (change.outcome === 'added') await isWhole(b, id, 'two')
       else expect(await b.store.findClient(id)).toMatchObject({ removedAt: T0, secrets: [] })
-      const targets = (await b.store.listTargets()).filter((one) => one.clientId === id)
+      const targets = (await b.store.listTargets()).filter((target) => target.clientId === id)
       expect(targets).toHaveLength(change.outcome === 'added' ? 2 : 0)
     })
   })
@@ -179,8 +179,13 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
       const { session } = await b.signIn('alice', { tid })
       const change = (name: string) => b.store.changeTenant({ tid, change: { name } })
       const remove = () => b.store.removeTenant({ tid, actor: OPERATOR, now: T0 + 1 })
-      const [, one, , two] = await Promise.all([change('one'), remove(), change('two'), remove()])
-      expect([one.outcome, two.outcome].toSorted()).toEqual(['removed', 'unknown'])
+      const [, first, , second] = await Promise.all([
+        change('one'),
+        remove(),
+        change('two'),
+        remove(),
+      ])
+      expect([first.outcome, second.outcome].toSorted()).toEqual(['removed', 'unknown'])
       expect(await b.store.findTenant(tid)).toMatchObject({ removedAt: T0 + 1, mfaProof: 'amr' })
       expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
         state: 'ended',

@@ -155,7 +155,7 @@ describe.each(STORES)('rejected sign-ins, on %s', (_name, make) => {
         // The bound in all goes by ids, and what a bound deleted leaves a gap: fewer may be left.
         const left = await references(b)
         const latest = kept.map((row) => row.reference).toReversed()
-        expect(left).toEqual(latest.filter((one) => left.includes(one)))
+        expect(left).toEqual(latest.filter((reference) => left.includes(reference)))
         expect(left.length).toBeGreaterThanOrEqual(Math.min(latest.length, 3))
       }),
       { numRuns: 15 },

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { benches, expectOutcome, STORES, T0, TENANT, type Bench, type SignedIn } from './fixture.ts'
 
 const FRESH = 300
-const state = async (b: Bench, one: SignedIn) =>
-  (await b.store.statusBySid(one.session.sid, b.now)).state
+const state = async (b: Bench, signedIn: SignedIn) =>
+  (await b.store.statusBySid(signedIn.session.sid, b.now)).state
 
 function reporting(
   b: Bench,
@@ -160,13 +160,13 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
     )
     expect(other).toMatchObject({ sid: phone.session.sid, committed: [{}], actingEnded: false })
     expect(await state(b, phone)).toBe('ended')
-    const one = expectOutcome(
+    const reported = expectOutcome(
       await b.store.reportByUser(reporting(b, laptop, { event: rejected })),
       'reported',
     )
     // The acting session ends too, although it is fresh: without a revocation the attacker's cookie
     // at Microsoft would open a session.
-    expect(one).toMatchObject({
+    expect(reported).toMatchObject({
       sid: undefined,
       committed: [{ revocation: { selector: { sid: laptop.session.sid } } }],
       actingEnded: true,
@@ -189,7 +189,7 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
       b.store.reportByUser(reporting(b, laptop, { sid: phone.session.sid })),
     )
     const done = (await Promise.all(twice)).flatMap(
-      (one) => expectOutcome(one, 'reported').committed,
+      (outcome) => expectOutcome(outcome, 'reported').committed,
     )
     const ended = done.map(({ revocation: { selector } }) =>
       'sid' in selector ? selector.sid : '',

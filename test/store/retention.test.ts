@@ -83,7 +83,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
       return [
         (await b.store.statusBySid(session.sid, b.now)).state !== 'unknown',
         (await b.store.findRevocation(1)) !== undefined,
-        (await b.store.listAudit({ limit: 9 })).some((one) => one.id === id),
+        (await b.store.listAudit({ limit: 9 })).some((entry) => entry.id === id),
       ]
     }
     expect(await kept(1.9)).toEqual([true, true, true])
@@ -97,7 +97,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     await b.client('sydney')
     await b.client('perth')
     const { session } = await b.signIn('alice')
-    for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
+    for (const clientId of ['sydney', 'perth']) await b.exchange(session.sid, clientId)
     await b.revoke({ kind: 'tenant', tid: 'another' })
     await b.fanOutAll()
     await signHeads(b.store)
@@ -137,9 +137,9 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect((await b.store.listRevocations({ limit: 20 })).map(({ seq }) => seq)).toEqual([
       9, 8, 7, 6, 5,
     ])
-    for (const one of await b.due(now * 1000))
+    for (const deliveryRef of await b.due(now * 1000))
       await b.store.recordDelivery({
-        id: one.id,
+        id: deliveryRef.id,
         result: {
           outcome: 'delivered',
           attempt: { attempt: 1, atMs: b.now * 1000, outcome: 'delivered', latencyMs: 0 },
@@ -175,9 +175,12 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const { rev } = await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'client', clientId: 'sydney' })
     await b.fanOutAll()
-    for (const one of await b.due(b.now * 1000)) {
+    for (const deliveryRef of await b.due(b.now * 1000)) {
       const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
-      await b.store.recordDelivery({ id: one.id, result: { outcome: 'delivered', attempt } })
+      await b.store.recordDelivery({
+        id: deliveryRef.id,
+        result: { outcome: 'delivered', attempt },
+      })
     }
     b.now += 91 * DAY
     await purge(b, b.now)

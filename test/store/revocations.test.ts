@@ -11,9 +11,9 @@ import {
 } from './fixture.ts'
 
 async function inThree(b: Bench) {
-  for (const one of ['sydney', 'melbourne', 'perth']) await b.client(one)
+  for (const clientId of ['sydney', 'melbourne', 'perth']) await b.client(clientId)
   const { session } = await b.signIn('alice')
-  for (const one of ['sydney', 'melbourne', 'perth']) await b.exchange(session.sid, one)
+  for (const clientId of ['sydney', 'melbourne', 'perth']) await b.exchange(session.sid, clientId)
   return session
 }
 
@@ -54,8 +54,8 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
       'https://perth.example/two',
       'https://sydney.example/backchannel',
     ])
-    for (const one of deliveries)
-      expect(one).toMatchObject({
+    for (const delivery of deliveries)
+      expect(delivery).toMatchObject({
         sid: session.sid,
         sub: undefined,
         state: 'pending',

@@ -30,7 +30,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       const generations = answers.map((answer) =>
         'family' in answer ? answer.family.generation : answer,
       )
-      expect(generations).toEqual([1, 1, 1, 1].map((one) => current.generation + one))
+      expect(generations).toEqual([1, 1, 1, 1].map((step) => current.generation + step))
       expect(answers.filter(({ outcome }) => outcome === 'rotated')).toHaveLength(1)
       current = { ...current, generation: current.generation + 1 }
     }
@@ -117,8 +117,8 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       selector: { kind: 'session', sid: session.sid },
     })
     expect(stolen.committed.pending).toHaveLength(2)
-    for (const one of [third.family, elsewhere, first])
-      expect(await b.refresh(one)).toEqual(REJECTED)
+    for (const tokenFamily of [third.family, elsewhere, first])
+      expect(await b.refresh(tokenFamily)).toEqual(REJECTED)
     expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',

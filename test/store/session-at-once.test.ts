@@ -53,7 +53,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       ])
       expect(again.map(({ renewed }) => renewed)).toEqual([true, true])
       const all = [...first, ...again]
-      expect(new Set(all.map((one) => one.session.sid)).size).toBe(1)
+      expect(new Set(all.map((signedIn) => signedIn.session.sid)).size).toBe(1)
       const states = await Promise.all(
         all.map(({ cookie }) => b.store.statusByCookie(sha(cookie), b.now)),
       )
@@ -67,7 +67,9 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
         b.signIn(`${who}-b`, { session }),
         b.signIn(`${who}-c`, { session }),
       ])
-      const ends = await Promise.all([...all, ...others].map((one) => stateOf(b, one.session.sid)))
+      const ends = await Promise.all(
+        [...all, ...others].map((signedIn) => stateOf(b, signedIn.session.sid)),
+      )
       expect(ends.toSorted()).toEqual(['ended', 'ended', 'ended', 'ended', 'ended', 'live'])
     })
   })
@@ -83,7 +85,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       expect(
         both.flatMap(({ committed }) => committed).map(({ revocation }) => revocation.selector),
       ).toEqual([{ kind: 'session', sid: session.sid }])
-      for (const one of both) expect(await stateOf(b, one.session.sid)).toBe('live')
+      for (const signedIn of both) expect(await stateOf(b, signedIn.session.sid)).toBe('live')
     })
     expect((await b.store.head()).seq).toBe(PAIRS.length)
   })
@@ -205,10 +207,10 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     b.now += 3600
     const markAt = b.now + 60
     await Promise.all(
-      families.flatMap((one) => [
-        b.mark(one.sid, markAt, 'mfa_lapsed'),
-        b.mark(one.sid, markAt + 60, 'microsoft_sign_in_required'),
-        b.refresh(one),
+      families.flatMap((tokenFamily) => [
+        b.mark(tokenFamily.sid, markAt, 'mfa_lapsed'),
+        b.mark(tokenFamily.sid, markAt + 60, 'microsoft_sign_in_required'),
+        b.refresh(tokenFamily),
       ]),
     )
     const ended = await b.store.expireSessions({ now: markAt, limit: 100 })
@@ -343,7 +345,7 @@ describe.each(STORES)('two acts at once on results of Microsoft, on %s', (_name,
     })
     await each(async (oid) => {
       const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid }
-      const taken = all.find((one) => one.oid === oid)
+      const taken = all.find((microsoftWork) => microsoftWork.oid === oid)
       if (taken === undefined) return expect.unreachable()
       await Promise.all([b.store.settleMicrosoftWork(taken), b.store.askMicrosoft([work], later)])
       // Another broker has taken the same work.

@@ -107,7 +107,9 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
       const done = await Promise.all(
         Array.from({ length: 12 }, () => b.tryToSignIn(who, { limit: policy(most) })),
       )
-      const opened = done.flatMap((one) => (one.outcome === 'signed_in' ? [one.session] : []))
+      const opened = done.flatMap((answer) =>
+        answer.outcome === 'signed_in' ? [answer.session] : [],
+      )
       expect(opened).toHaveLength(policy === oldest ? 12 : most)
       expect(new Set(opened.map(({ sub }) => sub)).size).toBe(1)
       expect(await live(b, opened[0]?.sub ?? '')).toHaveLength(most)

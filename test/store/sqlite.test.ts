@@ -52,7 +52,7 @@ function child(
   ;(running.stdio[3] as Readable).setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
-    for (const one of lines) line(one, () => running.kill('SIGKILL'))
+    for (const from of lines) line(from, () => running.kill('SIGKILL'))
   })
   return new Promise((resolve, reject) => {
     running.on('error', reject)
@@ -67,7 +67,7 @@ async function expectAcknowledged(said: string[]): Promise<void> {
   const ended = new Set(
     said.filter((line) => line.startsWith('ended ')).map((line) => line.slice(6)),
   )
-  for (const line of said.filter((one) => one.startsWith('opened '))) {
+  for (const line of said.filter((candidate) => candidate.startsWith('opened '))) {
     const n = line.slice(7)
     const status = await store.statusBySid(`s_${n}`, T0)
     // An odd session may have ended although the answer was lost. A session whose end was answered
@@ -273,7 +273,9 @@ describe('the group-commit writer', () => {
       write(() => insert.run(3)),
     ])
     expect(
-      outcomes.map((one) => (one.status === 'rejected' ? (one.reason as Error).name : 'fulfilled')),
+      outcomes.map((outcome) =>
+        outcome.status === 'rejected' ? (outcome.reason as Error).name : 'fulfilled',
+      ),
     ).toEqual(Array(3).fill('StoreUnavailable'))
     await write(() => insert.run(4))
     expect(all()).toEqual([4])

@@ -46,7 +46,7 @@ describe.skipIf(!HAS_POSTGRES)('one set of statements and tables for both engine
         WHERE table_schema = 'broker' AND table_name NOT IN ('migrations', 'processes', 'lineage') ORDER BY 1, 2`,
     )
     const expected = Object.values<unknown>(schema)
-      .filter((one) => is(one, SQLiteTable))
+      .filter((candidate) => is(candidate, SQLiteTable))
       .flatMap((table) => {
         const { name, columns } = getTableConfig(table)
         return columns.map(

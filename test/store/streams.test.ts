@@ -47,7 +47,7 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     await b.client('sydney', { scopes: SCOPES })
     const both = await Promise.all(['st_1', 'st_2'].map((id) => b.store.addStream(stream(id))))
     expect(both.map(({ added }) => added).toSorted()).toEqual([false, true])
-    const refs = both.flatMap((one) => one.refs)
+    const refs = both.flatMap((added) => added.refs)
     expect(await messages(b, refs)).toMatchObject([{ type: VERIFICATION }])
     const known = await b.store.streamOfClient('sydney')
     expect([known]).toEqual(await b.store.listStreams())
@@ -64,11 +64,16 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     ])
     await b.store.changeStream({ id: 'st_1', change: { status: 'paused' }, now: b.now })
     expect(await revokeSession(b, 'bob')).toEqual([])
-    const [one] = await held(b, 'st_1')
+    const [delivery] = await held(b, 'st_1')
     const far = { nowMs: (b.now + 86_400 * 365) * 1000, limit: 10, targetId: 'st_1' }
-    expect((await b.store.dueDeliveries(far)).refs.map(({ id }) => id)).not.toContain(one?.id)
+    expect((await b.store.dueDeliveries(far)).refs.map(({ id }) => id)).not.toContain(delivery?.id)
     expect((await b.store.earlyDeliveries(far)).refs).toEqual([])
-    const lease = { id: one?.id ?? '', attempt: 1, nowMs: far.nowMs, untilMs: far.nowMs + 1000 }
+    const lease = {
+      id: delivery?.id ?? '',
+      attempt: 1,
+      nowMs: far.nowMs,
+      untilMs: far.nowMs + 1000,
+    }
     expect(await b.store.leaseDelivery({ ...lease, early: true })).toEqual({ outcome: 'not_due' })
     // The delivery is not overdue, because its receiver paused the stream.
     expect(
@@ -77,7 +82,7 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     expect(await b.store.releaseStream({ id: 'st_1', limit: 10 })).toEqual([])
     await b.store.changeStream({ id: 'st_1', change: { status: 'enabled' }, now: b.now })
     expect((await b.store.releaseStream({ id: 'st_1', limit: 10 })).map(({ id }) => id)).toEqual([
-      one?.id,
+      delivery?.id,
     ])
     expect(await b.store.leaseDelivery({ ...lease, early: false })).toMatchObject({
       outcome: 'leased',

@@ -370,32 +370,32 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         const rows = pending.slice(0, all.length)
         await insert(
           'deliveries',
-          rows.map((one, i) => ({
+          rows.map((row, i) => ({
             id: `d${i}`,
             kind: 'logout_token',
-            seq: one.seq,
+            seq: row.seq,
             client_id: idsOf(i).client_id,
             target_id: `t${i}`,
-            sid: one.of === 'sid' ? idsOf(i).sid : null,
-            sub: one.of === 'sub' ? idsOf(i).sub : null,
+            sid: row.of === 'sid' ? idsOf(i).sid : null,
+            sub: row.of === 'sub' ? idsOf(i).sub : null,
             payload: null,
             priority: 0,
-            state: one.state,
-            attempts: one.attempts,
+            state: row.state,
+            attempts: row.attempts,
             created_at_ms: nowMs,
-            next_attempt_at_ms: nowMs + one.dueInMs,
-            leased_until_ms: nowMs + one.leasedForMs,
+            next_attempt_at_ms: nowMs + row.dueInMs,
+            leased_until_ms: nowMs + row.leasedForMs,
           })),
         )
         const inputs = rows.flatMap(({ asks, attempts, twice }, i) => {
-          const one = {
+          const lease = {
             id: asks.known ? `d${i}` : 'unknown',
             attempt: attempts + asks.attempt,
             early: asks.early,
             nowMs,
             untilMs: nowMs + 15_000,
           }
-          return twice ? [one, one] : [one]
+          return twice ? [lease, lease] : [lease]
         })
         const left = () =>
           client.query<object>('SELECT * FROM deliveries ORDER BY id').then((result) => result.rows)
@@ -412,11 +412,11 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         })
         // If two ask for one delivery, either may get it.
         const got = (of: readonly ({ outcome: string } | undefined)[]) =>
-          of.filter((one) => one?.outcome === 'leased')
+          of.filter((candidate) => candidate?.outcome === 'leased')
         expect(got(together.answers)).toEqual(got(alone.answers.answers))
-        expect(together.answers.every((one) => one === undefined || one.outcome === 'leased')).toBe(
-          true,
-        )
+        expect(
+          together.answers.every((answer) => answer === undefined || answer.outcome === 'leased'),
+        ).toBe(true)
         expect(together.rows).toEqual(alone.answers.rows)
         settled += got(together.answers).length
       } finally {
@@ -518,9 +518,9 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     let current = await someFamilies()
     for (let i = 0; i < 10; i++) {
       current = await Promise.all(
-        current.map(async (one) => {
+        current.map(async (tokenFamily) => {
           const answers = await Promise.all(
-            [b.store, other, b.store, other].map((store) => refresh(store, one)),
+            [b.store, other, b.store, other].map((store) => refresh(store, tokenFamily)),
           )
           expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual([
             'replayed',
@@ -528,7 +528,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
             'replayed',
             'rotated',
           ])
-          const successor = { ...one, generation: one.generation + 1 }
+          const successor = { ...tokenFamily, generation: tokenFamily.generation + 1 }
           expect(answers.map((answer) => 'family' in answer && answer.family)).toEqual(
             answers.map(() => successor),
           )
@@ -543,8 +543,8 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     async (kind) => {
       for (let i = 0; i < 5; i++)
         await Promise.all(
-          (await someFamilies()).map(async (one) => {
-            const { sid, clientId } = one
+          (await someFamilies()).map(async (tokenFamily) => {
+            const { sid, clientId } = tokenFamily
             const { sub } = await sessionBySid(sid)
             const selector = {
               session: { kind: 'session', sid },
@@ -557,14 +557,15 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
               actor: { kind: 'operator', id: 'test' },
               now: b.now,
             })
-            const [answer, revoked] = await Promise.all([refresh(b.store, one), revoke])
+            const [answer, revoked] = await Promise.all([refresh(b.store, tokenFamily), revoke])
             if (revoked.outcome !== 'revoked') return expect.unreachable()
             if (answer.outcome === 'rotated')
               expect(answer.rev).toBeLessThan(revoked.committed.revocation.seq)
             else expect(answer).toEqual({ outcome: 'rejected', why: 'revoked' })
             const next = {
-              ...one,
-              generation: answer.outcome === 'rotated' ? one.generation + 1 : one.generation,
+              ...tokenFamily,
+              generation:
+                answer.outcome === 'rotated' ? tokenFamily.generation + 1 : tokenFamily.generation,
             }
             expect(await refresh(b.store, next)).toEqual({ outcome: 'rejected', why: 'revoked' })
           }),
@@ -614,21 +615,23 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
         )
       }
       await b.fanOutAll()
-      const told = new Set((await b.store.listDeliveries({ limit: 1000 })).map((one) => one.seq))
-      expect(seqs.filter((one) => !told.has(one))).toEqual([])
+      const told = new Set(
+        (await b.store.listDeliveries({ limit: 1000 })).map((delivery) => delivery.seq),
+      )
+      expect(seqs.filter((candidate) => !told.has(candidate))).toEqual([])
     },
   )
 
   test('a revocation that commits between the reading of a family and its rotation covers what the rotation gives', async () => {
-    const [one] = await someFamilies()
-    if (one === undefined) return expect.unreachable()
+    const [tokenFamily] = await someFamilies()
+    if (tokenFamily === undefined) return expect.unreachable()
     const third = new Client(connectionConfig(database.url))
     await third.connect()
     const revoked: number[] = []
     const query = async (asked: { name: string }) => {
       const answer = await third.query<object>(asked as never)
       if (asked.name !== 'broker_read_families') return answer
-      const { outcome, ...rest } = await b.revoke({ kind: 'session', sid: one.sid })
+      const { outcome, ...rest } = await b.revoke({ kind: 'session', sid: tokenFamily.sid })
       if (outcome === 'revoked' && 'committed' in rest) revoked.push(rest.committed.revocation.seq)
       return answer
     }
@@ -642,7 +645,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     } as unknown as Connecting
     try {
       const [answer] = await rotateTogether(pool, (read) => read())([
-        { ...one, audience: undefined, now: b.now },
+        { ...tokenFamily, audience: undefined, now: b.now },
       ])
       expect(answer).toMatchObject({ outcome: 'rotated' })
       expect(revoked).toHaveLength(1)
@@ -650,7 +653,9 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     } finally {
       await third.end()
     }
-    expect(await refresh(b.store, { ...one, generation: one.generation + 1 })).toEqual({
+    expect(
+      await refresh(b.store, { ...tokenFamily, generation: tokenFamily.generation + 1 }),
+    ).toEqual({
       outcome: 'rejected',
       why: 'revoked',
     })
@@ -689,7 +694,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     const leaseAll = (store: Store) =>
       Promise.all(refs.map(({ id }) => store.leaseDelivery({ id, attempt: 1, nowMs, untilMs })))
     const got = (answers: Awaited<ReturnType<typeof leaseAll>>) =>
-      answers.flatMap((one) => (one.outcome === 'leased' ? [one.delivery.id] : []))
+      answers.flatMap((answer) => (answer.outcome === 'leased' ? [answer.delivery.id] : []))
     const ids = refs.map(({ id }) => id).toSorted()
     try {
       for (const locked of [ids.slice(0, 2), []]) {
@@ -757,8 +762,8 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
       { generation: 2 ** 70 },
     ]
     const answers = await Promise.allSettled(
-      [...poisoned.map((one) => ({ ...first, ...one })), ...all].map((one) =>
-        refresh(b.store, one),
+      [...poisoned.map((request) => ({ ...first, ...request })), ...all].map((request) =>
+        refresh(b.store, request),
       ),
     )
     const outcomes = answers.map((answer) =>

@@ -195,7 +195,7 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
         async (id) => (await b.store.findDelivery(id ?? ''))?.payload,
       ),
     )
-    expect(payloads.map((one) => one === undefined)).toEqual([true, false, true])
+    expect(payloads.map((payload) => payload === undefined)).toEqual([true, false, true])
     expect(await b.store.redrive({ targetId: 'wh_1' })).toMatchObject([{ id: failed, attempt: 1 }])
     expect(await b.store.deliveryCounts()).toMatchObject([
       { clientId: 'wh_1', state: 'closed', count: 1 },

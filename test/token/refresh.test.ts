@@ -291,7 +291,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     ['a scope that was never granted', () => ({}), { scope: 'openid cases:read' }, 'invalid_scope'],
     [
       'a scope that the client has lost',
-      ({ scopes }) => ({ scopes: scopes.filter((one) => one !== 'email') }),
+      ({ scopes }) => ({ scopes: scopes.filter((scope) => scope !== 'email') }),
       { scope: 'email' },
       'invalid_scope',
     ],

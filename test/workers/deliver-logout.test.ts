@@ -385,8 +385,8 @@ describe('one attempt', () => {
       { outcome: 'retry' },
       { outcome: 'superseded' },
     ])
-    for (const one of queue.sent)
-      expect(await deliverLogout(rig.deps, one)).toEqual({ outcome: 'delivered' })
+    for (const deliveryRef of queue.sent)
+      expect(await deliverLogout(rig.deps, deliveryRef)).toEqual({ outcome: 'delivered' })
     expect(receiver.tokens.slice(1).map(({ sub, sid }) => sub ?? sid)).toEqual(browsers.toSorted())
   })
 
@@ -623,7 +623,7 @@ describe('the workers', () => {
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver)
     const more = [await rig.openSession(), await rig.openSession()]
-    for (const one of more) await rig.signInAt(one.session.sid, client)
+    for (const other of more) await rig.signInAt(other.session.sid, client)
     receiver.answer = status(503)
     await working(rig)
     run(rig.clock)

@@ -67,7 +67,8 @@ async function causeEachEvent({ store, openSession, clock, config }: Rig): Promi
   ]
   const { sub } = laptop
   const user = { kind: 'user', id: sub } as const
-  for (const one of ['first', 'second']) await newDevice(store, now, config.limits.idleSeconds, one)
+  for (const device of ['first', 'second'])
+    await newDevice(store, now, config.limits.idleSeconds, device)
   const report = {
     everywhere: false,
     atMicrosoft: false,
@@ -188,7 +189,9 @@ describe('webhooks', () => {
     for (const body of bodies)
       expect([validates(body), validates.errors, body]).toEqual([true, null, body])
     await expect
-      .poll(async () => (await rig.store.deliveryCounts()).find((one) => one.clientId === id))
+      .poll(async () =>
+        (await rig.store.deliveryCounts()).find((deliveryCount) => deliveryCount.clientId === id),
+      )
       .toMatchObject({ state: 'delivered', count: 4 })
   })
 
@@ -224,7 +227,11 @@ describe('webhooks', () => {
   test('of every type are verified by a receiver, and fit the schema', async () => {
     const { rig, receiver, add, cmb } = await world()
     const { id, secret } = await add(...WEBHOOK_TYPES)
-    await cmb('change', id, ...WEBHOOK_SWITCHES.flatMap((one) => ['--include', one]))
+    await cmb(
+      'change',
+      id,
+      ...WEBHOOK_SWITCHES.flatMap((webhookSwitch) => ['--include', webhookSwitch]),
+    )
     await causeEachEvent(rig)
     await testEvent(rig, id)
     const { refs } = await rig.store.dueDeliveries({
@@ -349,7 +356,7 @@ describe('webhooks', () => {
     onTestFinished(() => webhookOutbound.close())
     const { rig } = await world({ deps: { queue: new LocalQueue(), webhookOutbound } })
     const sealed = rig.deps.sealer.seal('webhook_endpoints/wh_1/secret_sealed', 'whsec_AAAA')
-    const one = {
+    const endpoint = {
       id: 'wh_1',
       url,
       events: [],
@@ -360,7 +367,7 @@ describe('webhooks', () => {
       createdAt: 0,
       updatedAt: 0,
     } as const
-    await rig.store.addWebhook({ ...one, events: [], include: [] })
+    await rig.store.addWebhook({ ...endpoint, events: [], include: [] })
     expect((await attempt(rig.deps, await testEvent(rig, 'wh_1'))).failure?.cause).toMatch(cause)
   })
 
@@ -403,7 +410,7 @@ describe('webhooks', () => {
         include: { before: [], after: ['case_references'] },
       },
     })
-    for (const one of [secret, rotated.secret])
-      expect(JSON.stringify([entries, rig.lines])).not.toContain(one.slice('whsec_'.length))
+    for (const key of [secret, rotated.secret])
+      expect(JSON.stringify([entries, rig.lines])).not.toContain(key.slice('whsec_'.length))
   })
 })

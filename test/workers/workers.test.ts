@@ -46,16 +46,16 @@ describe('announcing', () => {
     const rig = await createRig()
     const published: number[] = []
     rig.feed.subscribe(({ seq }) => published.push(seq))
-    const one = await committed(rig)
-    expect(published).toEqual([one.revocation.seq])
-    expect(rig.queue.added).toEqual(one.pending)
+    const revocation = await committed(rig)
+    expect(published).toEqual([revocation.revocation.seq])
+    expect(rig.queue.added).toEqual(revocation.pending)
     expect(await rig.metrics.registry.metrics()).toContain(
       'broker_revocations_total{reason="mfa_lapsed"} 1',
     )
     expect(rig.lines.map((line) => JSON.parse(line) as object)).toContainEqual(
       expect.objectContaining({
         event: 'revoked',
-        seq: one.revocation.seq,
+        seq: revocation.revocation.seq,
         reason: 'mfa_lapsed',
         pending: 1,
       }),
@@ -67,8 +67,8 @@ describe('announcing', () => {
     rig.feed.subscribe(() => {
       throw new Error('a listener of no use')
     })
-    const one = await committed(rig)
-    expect(rig.queue.added).toEqual(one.pending)
+    const revocation = await committed(rig)
+    expect(rig.queue.added).toEqual(revocation.pending)
   })
 
   test('what covers nothing is not announced', async () => {
@@ -391,7 +391,7 @@ describe('the job of a revocation', () => {
       pending.map(({ id }) => id).toSorted(),
     )
     expect(lanes.taken).toMatchObject(
-      lanes.taken.map(({ id }) => pending.find((one) => one.id === id)),
+      lanes.taken.map(({ id }) => pending.find((deliveryRef) => deliveryRef.id === id)),
     )
     lanes.taken.length = 0
     const [a, b, c] = pending.map(({ id }) => id)

@@ -128,8 +128,8 @@ function risk(app: Hono, site: Site, may: May): void {
 function domains(app: Hono, { world }: Site, may: May): void {
   const federated = (tid: string): Set<string> =>
     new Set(
-      [...world.switches.federatedDomains, ...world.switches.silentDomains].filter((one) =>
-        domainsOf(world, tid).has(one),
+      [...world.switches.federatedDomains, ...world.switches.silentDomains].filter(
+        (federatedDomain) => domainsOf(world, tid).has(federatedDomain),
       ),
     )
   app.get(

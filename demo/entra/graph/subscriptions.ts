@@ -60,17 +60,19 @@ export class Subscriptions {
 
   /** Returns the live subscriptions, and deletes expired ones, as Graph does. */
   live(): Subscription[] {
-    for (const one of this.#all.values())
-      if (one.expiresAtMs <= this.#world.clock.nowMs()) this.#all.delete(one.id)
+    for (const subscription of this.#all.values())
+      if (subscription.expiresAtMs <= this.#world.clock.nowMs()) this.#all.delete(subscription.id)
     return [...this.#all.values()]
   }
 
   /** Sends `reauthorizationRequired`, the only lifecycle notification of subscriptions on users. */
   askToReauthorize(): number {
-    const asked = this.live().filter((one) => one.lifecycleNotificationUrl !== undefined)
-    for (const one of asked) {
-      this.#notifier.send(one.lifecycleNotificationUrl!, {
-        value: [{ ...envelope(one), lifecycleEvent: 'reauthorizationRequired' }],
+    const asked = this.live().filter(
+      (subscription) => subscription.lifecycleNotificationUrl !== undefined,
+    )
+    for (const subscription of asked) {
+      this.#notifier.send(subscription.lifecycleNotificationUrl!, {
+        value: [{ ...envelope(subscription), lifecycleEvent: 'reauthorizationRequired' }],
       })
     }
     return asked.length
@@ -119,7 +121,7 @@ export class Subscriptions {
         'Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request, with the token as text/plain, within 10 seconds.',
         nowMs,
       )
-    const one: Subscription = {
+    const subscription: Subscription = {
       id: randomUUID(),
       tid: caller.tid,
       clientId: caller.clientId,
@@ -130,44 +132,47 @@ export class Subscriptions {
       clientState: text(body['clientState']),
       expiresAtMs,
     }
-    this.#all.set(one.id, one)
+    this.#all.set(subscription.id, subscription)
     return c.json(
       {
         '@odata.context': `${this.#world.origin}/graph/v1.0/$metadata#subscriptions/$entity`,
-        ...toWire(one),
+        ...toWire(subscription),
       },
       201,
     )
   }
 
   show(c: Context, caller: GraphCaller): Response {
-    const one = this.#find(c, caller)
-    return one ? c.json(toWire(one)) : this.#missing(c)
+    const subscription = this.#find(c, caller)
+    return subscription ? c.json(toWire(subscription)) : this.#missing(c)
   }
 
   async renew(c: Context, caller: GraphCaller): Promise<Response> {
-    const one = this.#find(c, caller)
-    if (!one) return this.#missing(c)
+    const subscription = this.#find(c, caller)
+    if (!subscription) return this.#missing(c)
     const expiresAtMs = Date.parse(text((await readJson(c))['expirationDateTime']) ?? '')
     const late = this.#checkExpiry(c, expiresAtMs)
     if (late) return late
-    one.expiresAtMs = expiresAtMs
-    return c.json(toWire(one))
+    subscription.expiresAtMs = expiresAtMs
+    return c.json(toWire(subscription))
   }
 
   remove(c: Context, caller: GraphCaller): Response {
-    const one = this.#find(c, caller)
-    if (!one) return this.#missing(c)
-    this.#all.delete(one.id)
+    const subscription = this.#find(c, caller)
+    if (!subscription) return this.#missing(c)
+    this.#all.delete(subscription.id)
     return c.body(null, 204)
   }
 
   #of(caller: GraphCaller): Subscription[] {
-    return this.live().filter((one) => one.tid === caller.tid && one.clientId === caller.clientId)
+    return this.live().filter(
+      (subscription) =>
+        subscription.tid === caller.tid && subscription.clientId === caller.clientId,
+    )
   }
 
   #find(c: Context, caller: GraphCaller): Subscription | undefined {
-    return this.#of(caller).find((one) => one.id === c.req.param('id'))
+    return this.#of(caller).find((subscription) => subscription.id === c.req.param('id'))
   }
 
   #missing(c: Context): Response {
@@ -204,16 +209,16 @@ export class Subscriptions {
   #tell(change: Change): void {
     const { duplicateNotifications, dropNotifications } = this.#world.switches
     if (dropNotifications) return
-    for (const one of this.live()) {
+    for (const subscription of this.live()) {
       const concerned =
-        one.tid === change.tid &&
-        one.changeTypes.includes(change.kind) &&
-        (one.resource === 'users' || one.resource === `users/${change.oid}`)
+        subscription.tid === change.tid &&
+        subscription.changeTypes.includes(change.kind) &&
+        (subscription.resource === 'users' || subscription.resource === `users/${change.oid}`)
       if (!concerned) continue
       const body = {
         value: [
           {
-            ...envelope(one),
+            ...envelope(subscription),
             changeType: change.kind,
             resource: `Users/${change.oid}`,
             resourceData: {
@@ -227,31 +232,31 @@ export class Subscriptions {
         ],
       }
       for (let i = duplicateNotifications ? 2 : 1; i > 0; i--)
-        this.#notifier.send(one.notificationUrl, body)
+        this.#notifier.send(subscription.notificationUrl, body)
     }
   }
 }
 
-function envelope(one: Subscription): Record<string, unknown> {
+function envelope(subscription: Subscription): Record<string, unknown> {
   return {
-    subscriptionId: one.id,
-    subscriptionExpirationDateTime: new Date(one.expiresAtMs).toISOString(),
-    tenantId: one.tid,
-    ...(one.clientState === undefined ? {} : { clientState: one.clientState }),
+    subscriptionId: subscription.id,
+    subscriptionExpirationDateTime: new Date(subscription.expiresAtMs).toISOString(),
+    tenantId: subscription.tid,
+    ...(subscription.clientState === undefined ? {} : { clientState: subscription.clientState }),
   }
 }
 
 /** Returns a subscription in Graph's form, without `clientState`, which is never returned again. */
-function toWire(one: Subscription): Record<string, unknown> {
+function toWire(subscription: Subscription): Record<string, unknown> {
   return {
-    id: one.id,
-    resource: one.resource,
-    applicationId: one.clientId,
-    changeType: one.changeTypes.join(','),
+    id: subscription.id,
+    resource: subscription.resource,
+    applicationId: subscription.clientId,
+    changeType: subscription.changeTypes.join(','),
     clientState: null,
-    notificationUrl: one.notificationUrl,
-    lifecycleNotificationUrl: one.lifecycleNotificationUrl ?? null,
-    expirationDateTime: new Date(one.expiresAtMs).toISOString(),
+    notificationUrl: subscription.notificationUrl,
+    lifecycleNotificationUrl: subscription.lifecycleNotificationUrl ?? null,
+    expirationDateTime: new Date(subscription.expiresAtMs).toISOString(),
     latestSupportedTlsVersion: 'v1_2',
   }
 }

@@ -182,7 +182,7 @@ function objectOf(body: string): object | undefined {
 }
 
 const digest = (value: string): Buffer => createHash('sha256').update(value).digest()
-const isSame = (one: string, other: string): boolean => timingSafeEqual(digest(one), digest(other))
+const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
 
 const json = (response: ServerResponse, status: number, body: unknown): void =>
   text(response, status, `${JSON.stringify(body)}\n`, { 'content-type': 'application/json' })

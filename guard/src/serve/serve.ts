@@ -113,7 +113,7 @@ export async function serve({
     async stop() {
       stop.abort()
       ended.close()
-      await Promise.all(servers.map((one) => one.close()))
+      await Promise.all(servers.map((server) => server.close()))
       await guard.stop()
     },
   }

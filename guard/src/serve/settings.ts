@@ -31,7 +31,7 @@ export function readSettings({
 }: Sources): { ok: true; config: ServeConfig } | { ok: false; problems: string[] } {
   const problems: string[] = []
   const say = (name: Name, wrong: string): void => {
-    const { example } = SETTINGS.find((one) => one.name === name) ?? { example: '' }
+    const { example } = SETTINGS.find((setting) => setting.name === name) ?? { example: '' }
     problems.push(`${named(name)}: ${wrong} Example: ${example}`)
   }
   const inFile = file === undefined ? {} : readFile(file, problems)

@@ -64,9 +64,9 @@ export function textsIn(language: Language, product: string): Texts {
 function textsFrom(messages: Messages, product: string): unknown {
   if (typeof messages === 'function') return messages(product)
   const all = Array.isArray(messages) ? [] : {}
-  for (const [key, one] of Object.entries(messages)) {
+  for (const [key, message] of Object.entries(messages)) {
     let text: unknown
-    const get = (): unknown => (text ??= textsFrom(one, product))
+    const get = (): unknown => (text ??= textsFrom(message, product))
     Object.defineProperty(all, key, { enumerable: true, get })
   }
   return all

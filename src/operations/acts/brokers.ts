@@ -19,13 +19,16 @@ export async function brokersNow({
   const all = await store.brokers()
   const isBack = ({ host, kind, work, seenAtMs }: BrokerProcess): boolean =>
     all.some(
-      (one) =>
-        one.startedAtMs >= seenAtMs && one.host === host && one.kind === kind && one.work === work,
+      (broker) =>
+        broker.startedAtMs >= seenAtMs &&
+        broker.host === host &&
+        broker.kind === kind &&
+        broker.work === work,
     )
   return all
-    .map((one) => {
-      const heartbeatAgeMs = Math.max(0, nowMs - one.seenAtMs)
-      return { ...one, heartbeatAgeMs, missing: heartbeatAgeMs > MISSING_MS }
+    .map((broker) => {
+      const heartbeatAgeMs = Math.max(0, nowMs - broker.seenAtMs)
+      return { ...broker, heartbeatAgeMs, missing: heartbeatAgeMs > MISSING_MS }
     })
-    .filter((one) => !one.missing || !isBack(one))
+    .filter((candidate) => !candidate.missing || !isBack(candidate))
 }

@@ -78,12 +78,12 @@ export function withOwnSecrets(deps: Pick<Deps, 'config'>, client: Client): Clie
   return client
 }
 
-export const usesSecret = (one: ClientMetadata): boolean =>
-  one.authMethod === 'client_secret_basic' || one.authMethod === 'client_secret_post'
+export const usesSecret = (metadata: ClientMetadata): boolean =>
+  metadata.authMethod === 'client_secret_basic' || metadata.authMethod === 'client_secret_post'
 
 /** Returns a client's secret by its id. @throws Problem 404 */
 export function secretIn({ clientId, secrets }: Client, id: string): SecretHash {
-  const found = secrets.find((one) => one.id === id)
+  const found = secrets.find((secret) => secret.id === id)
   if (found !== undefined) return found
   throw new Problem(404, 'No such secret', REJECTED.no_such_secret(clientId))
 }

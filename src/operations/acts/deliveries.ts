@@ -22,8 +22,8 @@ export async function deliveryPage(
 }
 
 /** Returns a delivery for the API. A logout token names a session or a user, never both. */
-export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) => ({
-  ...one,
-  attemptsMade: one.attempts,
+export const deliveryShown = (delivery: Delivery, attempts?: DeliveryAttempt[]) => ({
+  ...delivery,
+  attemptsMade: delivery.attempts,
   attempts,
 })

@@ -42,9 +42,12 @@ export async function signHead(
 }
 
 /** Returns the evidence of one revocation as lines. The last line signs the others. */
-export function evidenceOf(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator<string> {
-  const { seq } = one
-  return signedLines(deps, { log: 'revocations', from: seq, to: seq }, about(deps, one))
+export function evidenceOf(
+  deps: EvidenceDeps,
+  revocation: LoggedRevocation,
+): AsyncGenerator<string> {
+  const { seq } = revocation
+  return signedLines(deps, { log: 'revocations', from: seq, to: seq }, about(deps, revocation))
 }
 
 /**
@@ -109,8 +112,10 @@ async function* chain({ store }: AuditDeps, { log, from, to }: Stretch): AsyncGe
   const all = await store.chainBegins({ log, from: after, to: end.number })
   // A chain start with the head's own number is later only if it names the head's hash.
   const begins = all.filter(
-    (one) =>
-      before === undefined || one.number > before.number || one.fields.former_hash === before.hash,
+    (chainBegin) =>
+      before === undefined ||
+      chainBegin.number > before.number ||
+      chainBegin.fields.former_hash === before.hash,
   )
   for (let more = true; more;) {
     const found = await store.chainRows({ log, after, to: end.number, limit: PAGE })
@@ -128,15 +133,15 @@ async function* chain({ store }: AuditDeps, { log, from, to }: Stretch): AsyncGe
     more = found.length === PAGE
     await turn()
   }
-  for (const one of begins)
-    if (one.number < end.number || one.hash === end.hash) yield { record: 'link', ...one }
+  for (const begin of begins)
+    if (begin.number < end.number || begin.hash === end.hash) yield { record: 'link', ...begin }
   yield { record: 'head', jws: end.signature }
 }
 
 /** Yields what is recorded about a revocation outside the chain. */
-async function* about(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator<Record_> {
+async function* about(deps: EvidenceDeps, revocation: LoggedRevocation): AsyncGenerator<Record_> {
   const { store } = deps
-  const { seq, fan_out, sessions, totals } = toWire(revocationShape, loggedRow(one))
+  const { seq, fan_out, sessions, totals } = toWire(revocationShape, loggedRow(revocation))
   yield { record: 'state', fan_out, sessions, totals }
   for (let before: string | undefined, more = true; more;) {
     const page = await store.listDeliveries({ seq, limit: PAGE, before })

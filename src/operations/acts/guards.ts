@@ -51,12 +51,12 @@ export async function guardsNow({ store, clock }: Pick<Deps, 'store' | 'clock'>)
     store.guardReports(),
     store.openGuardLeases(),
   ])
-  const key = (one: { clientId: string; guardId: string }): string =>
-    `${one.guardId} ${one.clientId}`
+  const key = (guard: { clientId: string; guardId: string }): string =>
+    `${guard.guardId} ${guard.clientId}`
   // The guards that are connected to any broker.
   const held = leases.filter(({ holder, guardId }) => holder !== '' && guardId !== '')
   const connected = new Set(held.map(key))
-  const reportOf = new Map(reports.map((one) => [key(one), one]))
+  const reportOf = new Map(reports.map((report) => [key(report), report]))
   const known = new Map(
     [...reports, ...held].map(({ clientId, guardId }) => {
       const guard = { clientId, guardId }
@@ -119,5 +119,5 @@ function isOutdated(version: string | undefined): boolean {
 }
 
 /** Names what a guard does without a lease. */
-export const withoutLeaseWords = (one: GuardState['withoutLease'] | null): string =>
-  one ? { reject: 'rejects', introspect: 'introspects' }[one] : 'not reported'
+export const withoutLeaseWords = (policy: GuardState['withoutLease'] | null): string =>
+  policy ? { reject: 'rejects', introspect: 'introspects' }[policy] : 'not reported'

@@ -55,8 +55,8 @@ export async function setHidden(
 
 /** Returns a problem that may be hidden. @throws Problem 404, 409 */
 export function hideable(problems: readonly Shown[], id: string): Shown {
-  const one = problems.find((each) => each.id === id)
-  if (one === undefined) throw new Problem(404, 'No such problem', REJECTED.problem_ended)
-  if (!one.hideable) throw new Problem(409, 'This cannot be hidden', REJECTED.not_hideable)
-  return one
+  const problem = problems.find((each) => each.id === id)
+  if (problem === undefined) throw new Problem(404, 'No such problem', REJECTED.problem_ended)
+  if (!problem.hideable) throw new Problem(409, 'This cannot be hidden', REJECTED.not_hideable)
+  return problem
 }

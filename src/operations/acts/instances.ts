@@ -77,19 +77,19 @@ export async function instancesNow(
     deps.store.listLocks({ state: 'open', kind: 'client', limit: MOST_LOCKS }),
     guardsNow(deps),
   ])
-  const states = new Map(deps.queue.targets().map((one) => [one.targetId, one]))
+  const states = new Map(deps.queue.targets().map((target) => [target.targetId, target]))
   const clients = deps.clients.list().filter((client) => client.source !== 'broker')
   const seconds = acceptedSeconds(clients)
   const ids = new Set([
     ...clients.map((client) => client.clientId),
     ...[...pending, ...counts.filter(unsettled)]
-      .map((one) => one.clientId)
+      .map((count) => count.clientId)
       .filter((id) => !isNoClient(id)),
   ])
   return [...ids].map((clientId) => {
-    const client = clients.find((one) => one.clientId === clientId)
+    const client = clients.find((candidate) => candidate.clientId === clientId)
     const mine = targetsNow(clientId, { targets, pending, states })
-    const ownGuards = guards.filter((one) => one.clientId === clientId)
+    const ownGuards = guards.filter((guard) => guard.clientId === clientId)
     return {
       clientId,
       name: client?.metadata.name ?? clientId,
@@ -97,7 +97,9 @@ export async function instancesNow(
       counts: {
         ...NONE,
         ...Object.fromEntries(
-          counts.filter((one) => one.clientId === clientId).map((one) => [one.state, one.count]),
+          counts
+            .filter((count) => count.clientId === clientId)
+            .map((count) => [count.state, count.count]),
         ),
       },
       lock: locks.find(({ target }) => lockKey(target).key === clientId),
@@ -128,11 +130,11 @@ function acceptedSeconds(clients: readonly Client[]): Map<string, number> {
     const { accessTokenSeconds = 0 } = by?.metadata ?? {}
     longest.set(audience, Math.max(longest.get(audience) ?? 0, accessTokenSeconds))
   }
-  const byId = new Map(clients.map((one) => [one.clientId, one]))
-  for (const one of clients) {
-    const { audience, resources, exchangeFrom, grants } = one.metadata
+  const byId = new Map(clients.map((client) => [client.clientId, client]))
+  for (const client of clients) {
+    const { audience, resources, exchangeFrom, grants } = client.metadata
     if (grants.includes('authorization_code'))
-      for (const each of [audience, ...resources]) issued(each, one)
+      for (const each of [audience, ...resources]) issued(each, client)
     for (const from of exchangeFrom) issued(audience, byId.get(from))
   }
   return longest
@@ -147,19 +149,20 @@ interface Addresses {
 /** Returns the client's addresses, and former ones that still have pending deliveries. */
 function targetsNow(clientId: string, { targets, pending, states }: Addresses): TargetNow[] {
   const former = pending.filter(
-    (one) =>
-      one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId),
+    (candidate) =>
+      candidate.clientId === clientId &&
+      !targets.some((target) => target.targetId === candidate.targetId),
   )
-  return [...targets.filter((one) => one.clientId === clientId), ...former].map(
+  return [...targets.filter((target) => target.clientId === clientId), ...former].map(
     ({ targetId, uri }) => {
-      const due = pending.find((one) => one.targetId === targetId)
+      const due = pending.find((candidate) => candidate.targetId === targetId)
       return {
         targetId,
         uri,
         pending: due?.pending ?? 0,
         oldestAtMs: due?.oldestAtMs,
         state: states.get(targetId),
-        former: former.some((one) => one.targetId === targetId),
+        former: former.some((candidate) => candidate.targetId === targetId),
       }
     },
   )
@@ -207,8 +210,8 @@ export function failingAs(failure = ''): { trouble: Failing; why: string } {
   return { trouble: 'down', why: 'does not answer' }
 }
 
-export function healthOf(one: InstanceNow): InstanceHealth {
-  const down = one.targets.find(
+export function healthOf(instance: InstanceNow): InstanceHealth {
+  const down = instance.targets.find(
     ({ state, pending }) =>
       state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0),
   )
@@ -218,31 +221,31 @@ export function healthOf(one: InstanceNow): InstanceHealth {
       ...failingAs(down.state?.lastFailure),
       failure: down.state?.lastFailure,
     }
-  if (one.isOverdue)
+  if (instance.isOverdue)
     return {
       health: 'bad',
       trouble: 'overdue',
       why: 'has had a pending delivery for over a minute',
     }
-  if (one.counts.failed > 0)
+  if (instance.counts.failed > 0)
     return { health: 'bad', trouble: 'failed', why: 'has failed deliveries' }
-  if (one.counts.rejected > 0)
+  if (instance.counts.rejected > 0)
     return { health: 'ill', trouble: 'rejects', why: 'rejects deliveries' }
-  if (one.unreached)
+  if (instance.unreached)
     return {
       health: 'ill',
       trouble: 'unreached',
       why: 'has neither a guard nor a logout address',
     }
-  const ofGuards = guardHealthOf(one)
+  const ofGuards = guardHealthOf(instance)
   if (ofGuards !== undefined) return ofGuards
-  if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected))
+  if (instance.guards.length > 0 && instance.guards.every(({ connected }) => !connected))
     return { health: 'waits', why: 'has no connected guard' }
-  if (one.counts.pending > 0) return { health: 'waits', why: 'has pending deliveries' }
-  if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
+  if (instance.counts.pending > 0) return { health: 'waits', why: 'has pending deliveries' }
+  if (instance.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
     return { health: 'waits', why: 'has a guard that is behind' }
   // Only a guard shows that an instance runs while nothing is sent to it.
-  return { health: 'good', why: one.guards.length > 0 ? 'ok' : 'nothing pending' }
+  return { health: 'good', why: instance.guards.length > 0 ? 'ok' : 'nothing pending' }
 }
 
 /** Returns what is wrong with an instance's guards. Undefined if it has none, or all are heard. */

@@ -55,16 +55,16 @@ const TOGETHER = 50
 export async function withNames<T extends { actor: Actor }>(
   deps: Known,
   entries: readonly T[],
-  targetOf: (one: T) => string | undefined,
+  targetOf: (item: T) => string | undefined,
 ) {
   const known = new Map<string, Promise<string | undefined>>()
   const once = (key: string, look: () => Promise<string | undefined>) =>
     known.get(key) ?? known.set(key, look()).get(key)
-  const nameIn = async (one: T) => {
-    const { actor } = one
-    const target = targetOf(one)
+  const nameIn = async (item: T) => {
+    const { actor } = item
+    const target = targetOf(item)
     return {
-      ...one,
+      ...item,
       actorName: await once(`${actor.kind} ${actor.id}`, () => actorName(deps, actor)),
       targetName: await once(`target ${target}`, () => targetName(deps, target)),
     }

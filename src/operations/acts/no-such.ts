@@ -20,7 +20,7 @@ export const noSuch = (what: keyof typeof LISTED_BY): Problem =>
   new Problem(404, `No such ${what}`, `There is no such ${what}. ${LISTED_BY[what]} lists them.`)
 
 /** Returns what was found. @throws Problem 404 */
-export function existing<T>(what: keyof typeof LISTED_BY, one: T | undefined): T {
-  if (one === undefined) throw noSuch(what)
-  return one
+export function existing<T>(what: keyof typeof LISTED_BY, found: T | undefined): T {
+  if (found === undefined) throw noSuch(what)
+  return found
 }

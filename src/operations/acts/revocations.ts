@@ -66,18 +66,20 @@ export const firstUsers = async (
   { store }: Pick<Deps, 'store'>,
   subs: readonly string[],
 ): Promise<Subject[]> =>
-  (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
+  (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter(
+    (subject) => subject !== undefined,
+  )
 
 /**
  * Returns a revocation for the API. `sessions` is null until a wide revocation is fully counted.
  */
-export const revocationRow = <R extends Revocation>(one: R) => ({
-  ...one,
-  sessions: one.fanOut === 'pending' ? null : one.sessions,
+export const revocationRow = <R extends Revocation>(revocation: R) => ({
+  ...revocation,
+  sessions: revocation.fanOut === 'pending' ? null : revocation.sessions,
 })
-export const loggedRow = <R extends LoggedRevocation>(one: R) => ({
-  ...revocationRow(one),
-  totals: { total: totalOf(one.totals), ...one.totals },
+export const loggedRow = <R extends LoggedRevocation>(revocation: R) => ({
+  ...revocationRow(revocation),
+  totals: { total: totalOf(revocation.totals), ...revocation.totals },
 })
 
 /** Returns a dry run for the API, with its first users. */
@@ -104,8 +106,8 @@ export async function tenantsWithoutAuthTime(
   if (!raisesFloor(reason, selector)) return []
   const concerned = selector.kind === 'everything' ? connection.current().tenants : tid ? [tid] : []
   const provable = await store.tenantsWithAuthTime()
-  const lacking = concerned.filter((one) => !provable.includes(one))
-  const used = await Promise.all(lacking.map((one) => hasUsers(store, one)))
+  const lacking = concerned.filter((tenant) => !provable.includes(tenant))
+  const used = await Promise.all(lacking.map((tenant) => hasUsers(store, tenant)))
   return lacking.filter((_, index) => used[index])
 }
 

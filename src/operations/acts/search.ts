@@ -87,9 +87,9 @@ export async function usersFor(
   const oid = text.toLowerCase()
   const tenants = tid === undefined ? connection.current().tenants : [tid]
   const byId = isGuid(oid)
-    ? await Promise.all(tenants.map((one) => store.findSubjectByUser(one, oid)))
+    ? await Promise.all(tenants.map((tenant) => store.findSubjectByUser(tenant, oid)))
     : [text.startsWith('u_') ? await userIn({ store }, { tid }, text) : undefined]
-  const users = byId.filter((one) => one !== undefined)
+  const users = byId.filter((subject) => subject !== undefined)
   return users.length > 0 ? { users, more: false } : store.searchUsers({ text, tid, limit: MOST })
 }
 
@@ -221,18 +221,20 @@ async function sessionsOfNamed(
   { text, before, limit, most, ...filters }: SessionSearch & { text: string; most: number },
 ): Promise<Searched<FoundSession, SessionPlace>> {
   const { store } = deps
-  const one = text.startsWith('s_') ? await sessionIn(deps, filters, text, filters.now) : undefined
+  const match = text.startsWith('s_')
+    ? await sessionIn(deps, filters, text, filters.now)
+    : undefined
   const named =
-    one === undefined
+    match === undefined
       ? await usersFor(deps, text, filters.tid)
-      : { users: [{ sub: one.session.sub }], more: false }
+      : { users: [{ sub: match.session.sub }], more: false }
   if (named.more) return store.pageOfSessions({ ...filters, text, before, limit, most })
   const each = await Promise.all(
     named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })),
   )
   const found = each
     .flat()
-    .filter(({ session }) => one === undefined || session.sid === text)
+    .filter(({ session }) => match === undefined || session.sid === text)
     .toSorted(
       (a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1),
     )
@@ -265,7 +267,7 @@ function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] 
   const names = ({ clientId, metadata }: Client): string => folded(`${clientId} ${metadata.name}`)
   return clients
     .list()
-    .filter((one) => words.every((word) => names(one).includes(word)))
+    .filter((client) => words.every((word) => names(client).includes(word)))
     .slice(0, MOST)
 }
 

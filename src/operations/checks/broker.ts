@@ -79,7 +79,7 @@ function settings({ deps: { config, connection } }: CheckContext): Found[] {
       warning(FOUND.no_operator_tenant, REMEDY.no_operator_tenant),
     ...differences,
     ...config.warnings.map(settingWarning),
-  ].filter((one) => one !== false)
+  ].filter((difference) => difference !== false)
 }
 
 function clientAddresses({ deps: { addressWatch } }: CheckContext): Found {
@@ -148,7 +148,7 @@ async function durability({ deps }: CheckContext): Promise<Looked> {
   return [
     evicts && warning(FOUND.queue_evicts(found.evictionPolicy), REMEDY.queue_evicts),
     !found.appendOnly && warning(FOUND.queue_forgets, REMEDY.queue_forgets),
-  ].filter((one) => one !== false)
+  ].filter((candidate) => candidate !== false)
 }
 
 /**

@@ -29,11 +29,11 @@ async function certificates({ deps, now }: CheckContext): Promise<Found[]> {
   const untilMs = clock.steadyMs() + ALL_MS
   metrics.certificateExpiresAt.reset()
   const found = await eachInTurn([...(await addresses(deps))], AT_ONCE, async ([origin, renew]) => {
-    const one =
+    const problem =
       clock.steadyMs() < untilMs
         ? await certificate(deps, origin, renew, now)
         : unknown('Not checked: other addresses took too long to answer.')
-    return { ...one, about: `certificate of ${new URL(origin).host}` }
+    return { ...problem, about: `certificate of ${new URL(origin).host}` }
   })
   return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))
 }

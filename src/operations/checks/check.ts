@@ -62,10 +62,10 @@ export const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => n
 export async function eachTenant(context: CheckContext, look: OfTenant): Promise<Found[]> {
   const found = await Promise.all(
     (await context.tenants()).map(async (row) =>
-      listOf(await look(context, row)).map((one) => ({
+      listOf(await look(context, row)).map((finding) => ({
         about: `tenant ${nameOf(row)}`,
         tid: row.tid,
-        ...one,
+        ...finding,
       })),
     ),
   )

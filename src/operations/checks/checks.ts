@@ -116,8 +116,8 @@ async function run(deps: Deps, check: Check, context: CheckContext): Promise<Fin
       },
     ]
   })
-  return found.map((one) => {
-    const urgency = urgencyOf(check, one.state)
-    return { check: check.id, ...(urgency && { urgency }), ...one }
+  return found.map((finding) => {
+    const urgency = urgencyOf(check, finding.state)
+    return { check: check.id, ...(urgency && { urgency }), ...finding }
   })
 }

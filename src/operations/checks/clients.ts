@@ -102,7 +102,7 @@ async function guardsHeard({ deps, upSeconds }: CheckContext): Promise<Found[]> 
   const count = all.flatMap(({ guards }) => guards).length
   if (count > 0 && upSeconds < SETTLED_SECONDS) return [unknown(FOUND.guards_return)]
   return [
-    ...all.flatMap((one) => silenceOf(one, deps.clock.nowMs())),
+    ...all.flatMap((instance) => silenceOf(instance, deps.clock.nowMs())),
     ok(`${count} guards are known.`),
   ]
 }
@@ -153,7 +153,7 @@ const NAMED = 5
 async function guardLeases({ deps }: CheckContext): Promise<Found[]> {
   const sinceMs = deps.clock.nowMs() - RAN_OUT_MS
   const reports = await deps.store.guardReports()
-  const found = (isOne: (one: GuardRecord) => unknown, what: string, fix: string): Found[] =>
+  const found = (isOne: (guard: GuardRecord) => unknown, what: string, fix: string): Found[] =>
     [...Map.groupBy(reports.filter(isOne), ({ clientId }) => clientId)].map(
       ([clientId, guards]) => {
         const names = guards.slice(0, NAMED).map(({ guardId }) => guardId)
@@ -202,8 +202,10 @@ const AT_ONCE = 8
 
 /** Warns about instances that learn of no revocation. */
 async function unreached({ deps }: CheckContext): Promise<Found[]> {
-  const all = (await instancesNow(deps)).filter((one) => one.unreached)
-  return all.map((one) => problemWith(one, { ...healthOf(one), trouble: 'unreached' }))
+  const all = (await instancesNow(deps)).filter((instance) => instance.unreached)
+  return all.map((instance) =>
+    problemWith(instance, { ...healthOf(instance), trouble: 'unreached' }),
+  )
 }
 
 /** How long a guard that was ahead of the log is reported. */
@@ -227,10 +229,12 @@ async function instances({ deps }: CheckContext): Promise<Found[]> {
 }
 
 /** Returns the problem of an instance that another check does not report. */
-function problemOf(one: InstanceNow): Found[] {
-  const { trouble, ...health } = healthOf(one)
+function problemOf(instance: InstanceNow): Found[] {
+  const { trouble, ...health } = healthOf(instance)
   if (trouble === undefined || trouble === 'unreached') return []
-  return trouble === guardHealthOf(one)?.trouble ? [] : [problemWith(one, { ...health, trouble })]
+  return trouble === guardHealthOf(instance)?.trouble
+    ? []
+    : [problemWith(instance, { ...health, trouble })]
 }
 
 /** Returns what is wrong with an instance: its cause, what follows from it, and what to do. */

@@ -120,7 +120,7 @@ const tenantPage = ({ deps }: CheckContext, { tid }: Tenant): string =>
 function connection({ deps }: CheckContext): Found {
   const readiness = deps.microsoft.readiness()
   if (readiness.connected) return ok('Tenants, application and credential are set.')
-  const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
+  const missing = readiness.missing.map((part) => part.replace(/\.$/, '')).join('; ')
   return failed(FOUND.not_connected(missing), REMEDY.connection)
 }
 
@@ -142,8 +142,10 @@ async function allReached(context: CheckContext): Promise<Found[]> {
   const { operatorTenant } = context.deps.connection.current()
   const all = await eachTenant(context, reached)
   const down = all.filter(({ state }) => state === 'failed')
-  return all.map((one) =>
-    down.includes(one) ? { ...one, found: FOUND.not_reached(one, down, operatorTenant) } : one,
+  return all.map((found) =>
+    down.includes(found)
+      ? { ...found, found: FOUND.not_reached(found, down, operatorTenant) }
+      : found,
   )
 }
 

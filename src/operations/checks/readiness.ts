@@ -40,9 +40,9 @@ export async function readinessOf(
     deps.store.listTenants().catch(() => []),
   ])
   const partOf = (name: PartName): Part => {
-    const its = findings.filter((one) => PART_OF.get(one.check) === name)
-    const wrong = its.filter((one) => one.state === 'failed')
-    const engine = its.find((one) => one.engine !== undefined)?.engine
+    const its = findings.filter((finding) => PART_OF.get(finding.check) === name)
+    const wrong = its.filter((finding) => finding.state === 'failed')
+    const engine = its.find((finding) => finding.engine !== undefined)?.engine
     return {
       state: wrong.length === 0 ? 'up' : 'down',
       ...(wrong.length > 0 && {
@@ -64,19 +64,21 @@ export async function readinessOf(
       : parts.queue.state === 'up' && microsoft.state === 'up'
         ? 'ready'
         : 'degraded'
-  const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
+  const wrong = findings.filter(
+    (finding) => finding.state === 'failed' || finding.state === 'warning',
+  )
   const nameOf = (about: string): string => {
     const tenant = tenants.find(({ tid }) => about === `tenant ${tid}`)
     return tenant?.name === undefined ? about : `tenant ${tenant.name}`
   }
   const problems = await Promise.all(
-    problemsOf(wrong, checks).map(async ({ sub, ...one }) => {
+    problemsOf(wrong, checks).map(async ({ sub, ...finding }) => {
       const found = sub && (await deps.store.findSubject(sub).catch(() => undefined))
       const user = found ? { sub: found.sub, name: userName(found) } : undefined
-      const its = one.hideable ? hidden.find(({ id }) => id === one.id) : undefined
+      const its = finding.hideable ? hidden.find(({ id }) => id === finding.id) : undefined
       return {
-        ...one,
-        about: user ? [`user ${user.name} (${user.sub})`] : one.about.map(nameOf),
+        ...finding,
+        about: user ? [`user ${user.name} (${user.sub})`] : finding.about.map(nameOf),
         user,
         hidden_by: its && ((await actorName(deps, its.actor)) ?? its.actor.id),
         hidden_until: its?.until,
@@ -84,12 +86,14 @@ export async function readinessOf(
     }),
   )
   const hides = ({ check, found }: Finding): boolean =>
-    problems.some((one) => isHidden(one) && one.check === check && one.found === found)
+    problems.some(
+      (candidate) => isHidden(candidate) && candidate.check === check && candidate.found === found,
+    )
   return {
     status,
     verdict: verdictOf(problems),
     parts,
-    checks: wrong.filter((one) => !hides(one)),
+    checks: wrong.filter((finding) => !hides(finding)),
     problems,
   }
 }
@@ -99,16 +103,16 @@ export async function readinessOf(
  * @param names false where no user may be named, because the reader is not authenticated
  */
 export function verdictOf(all: readonly Problem[], { names } = { names: true }): string {
-  const shown = all.filter((one) => !isHidden(one))
+  const shown = all.filter((candidate) => !isHidden(candidate))
   const hidden = all.filter(isHidden)
   const counts = Map.groupBy(
-    shown.filter((one) => one.urgency !== 'note'),
+    shown.filter((candidate) => candidate.urgency !== 'note'),
     ({ urgency }) => urgency,
   )
   const verdict =
     counts.size > 0
       ? [...counts].map(FOUND.need).join(', ')
-      : hidden.some((one) => one.urgency !== 'note')
+      : hidden.some((candidate) => candidate.urgency !== 'note')
         ? 'Nothing needs you now'
         : 'All good'
   const [first] = hidden
@@ -123,7 +127,7 @@ export const isHidden = ({ hidden_by: by }: Problem): boolean => by !== undefine
 /** Returns the cause of a problem, and what it is about where the cause does not name it. */
 function titleOf({ found, about }: Problem): string {
   const [cause] = causeOf(found)
-  const named = about.filter((one) => !one.startsWith('client ')).join(', ')
+  const named = about.filter((candidate) => !candidate.startsWith('client ')).join(', ')
   return `${cause.replace(/[.!]$/, '')}${named && ` (${named})`}`
 }
 
@@ -134,29 +138,31 @@ const URGENCY = ['now', 'today', 'note'] as const
  * are about alone are one problem.
  */
 function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>) {
-  const groups = Map.groupBy(findings, (one) => [one.check, one.found, one.fix].join('\n'))
+  const groups = Map.groupBy(findings, (finding) =>
+    [finding.check, finding.found, finding.fix].join('\n'),
+  )
   return [...groups.values()]
     .flatMap((group): (Problem & Pick<Finding, 'sub'>)[] => {
-      const [one] = group
-      if (one === undefined) return []
+      const [first] = group
+      if (first === undefined) return []
       const since = group.flatMap((each) => each.since_ms ?? checks.since(each) ?? [])
       const about = group.flatMap((each) => each.about ?? [])
-      const { urgency = 'note' } = one
-      const isDown = one.state === 'failed' && PART_OF.has(one.check)
+      const { urgency = 'note' } = first
+      const isDown = first.state === 'failed' && PART_OF.has(first.check)
       return [
         {
-          id: problemId({ ...one, about }),
-          check: one.check,
+          id: problemId({ ...first, about }),
+          check: first.check,
           urgency,
-          hideable: urgency !== 'now' && !isDown && one.report === undefined,
-          report: one.report,
-          redrive: one.redrive,
-          found: one.found,
-          fix: one.fix,
-          runbook: one.runbook ?? RUNBOOK[one.check],
+          hideable: urgency !== 'now' && !isDown && first.report === undefined,
+          report: first.report,
+          redrive: first.redrive,
+          found: first.found,
+          fix: first.fix,
+          runbook: first.runbook ?? RUNBOOK[first.check],
           about,
           tids: group.flatMap(({ tid }) => tid ?? []),
-          sub: one.sub,
+          sub: first.sub,
           ...(since.length > 0 && { since_ms: Math.min(...since) }),
         },
       ]

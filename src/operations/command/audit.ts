@@ -22,7 +22,10 @@ export const auditCommand = verb({
   ask: fullPage('entries'),
   words: (answer) =>
     inWords(
-      { ...answer, entries: answer.entries.map((one) => ({ ...one, ended: ended(one.ended) })) },
+      {
+        ...answer,
+        entries: answer.entries.map((entry) => ({ ...entry, ended: ended(entry.ended) })),
+      },
       {
         // The comment is last: it may be long, and each column is as wide as its longest cell.
         entries: [

@@ -49,8 +49,8 @@ export const clientCommands = group(
     ],
     members: async (called: Called<WithFile & Agreeing>) => {
       const file = await fromFile(called)
-      const given = Object.values(METADATA).map((one) => one.attributeName())
-      if (Object.keys(file).length === 0 && !given.some((one) => one in called.options))
+      const given = Object.values(METADATA).map((flag) => flag.attributeName())
+      if (Object.keys(file).length === 0 && !given.some((candidate) => candidate in called.options))
         throw misused('Name at least one field to change. cmb clients update --help lists them.')
       return file
     },

@@ -126,9 +126,9 @@ export const period = (read: (value: string) => number) =>
 
 /** Defines an option that is given once for each value. */
 export const repeatable = (flags: string, about: string, choices?: readonly string[]): Option => {
-  const one = option(flags, `${about} (repeatable)`)
-  if (choices !== undefined) one.choices(choices)
-  return one.argParser((value, before: string[] | undefined) => {
+  const made = option(flags, `${about} (repeatable)`)
+  if (choices !== undefined) made.choices(choices)
+  return made.argParser((value, before: string[] | undefined) => {
     if (choices?.includes(value) === false)
       throw misused(`${value} is unknown. Use one of: ${choices.join(', ')}.`)
     return [...(before ?? []), value]
@@ -175,7 +175,7 @@ export const local =
   (parent, context) => {
     const command = helped(parent, name, about)
     if (argument !== undefined) command.addArgument(argument)
-    for (const one of flags) command.addOption(one)
+    for (const flag of flags) command.addOption(flag)
     return command.action(async (...given: unknown[]) => {
       const self = given.at(-1) as Command
       await run({ context, self, args: self.args, options: self.opts() as O })
@@ -221,7 +221,7 @@ export const verb =
   ): Adder =>
   (parent, context) => {
     const options = Object.entries<Option>(takes as Record<string, Option>)
-    const flags = [...options.map(([, one]) => one), ...(described.flags ?? [])]
+    const flags = [...options.map(([, flag]) => flag), ...(described.flags ?? [])]
     const add = local<O>(
       { ...described, flags },
       async ({ self, args, options: given }) => {
@@ -230,10 +230,13 @@ export const verb =
         const called = { context, broker, self, id, second, options: given }
         const inAddress = [...at.matchAll(/:(\w+)/g)].map(([, name]) => name)
         const request = Object.fromEntries([
-          ...self.registeredArguments.map((one, i) => [inAddress[i] ?? one.name(), args[i]]),
+          ...self.registeredArguments.map((argument, i) => [
+            inAddress[i] ?? argument.name(),
+            args[i],
+          ]),
           ...Object.entries((await members?.(called)) ?? {}),
           ...options
-            .map(([name, one]) => [name, self.getOptionValue(one.attributeName())])
+            .map(([name, flag]) => [name, self.getOptionValue(flag.attributeName())])
             .filter(([, value]) => value !== undefined),
         ]) as object
         const send: Send<AnswerTo<At>> = (more) => broker.ask(at, { ...request, ...more })
@@ -246,7 +249,7 @@ export const verb =
       `${SUMMARIES[at]}.`,
     )
     const command = add(parent, context) as Command
-    for (const one of below) one(command, context)
+    for (const adder of below) adder(command, context)
   }
 
 /** A page of a searched list. `searched_to` is set if the broker stopped the search early. */

@@ -33,7 +33,7 @@ function flat(entry: unknown, under = ''): Flat {
   const row: Flat = new Map()
   for (const [name, value] of Object.entries(isObject(entry) ? entry : { value: entry })) {
     if (isObject(value))
-      for (const [inner, one] of flat(value, `${under}${name}.`)) row.set(inner, one)
+      for (const [inner, cell] of flat(value, `${under}${name}.`)) row.set(inner, cell)
     else row.set(`${under}${name}`, Array.isArray(value) ? listed(value) : value)
   }
   return row

@@ -11,7 +11,10 @@ const TARGETS = {
 const oneOf =
   (does: string, also = '') =>
   ({ id, options: { client, target, all } }: Called<Record<string, unknown>>) => {
-    if ([id || undefined, client, target, all].filter((one) => one !== undefined).length !== 1)
+    if (
+      [id || undefined, client, target, all].filter((candidate) => candidate !== undefined)
+        .length !== 1
+    )
       throw misused(
         `Name what to ${does} by exactly one of: a delivery, --client, --target${also}.`,
       )

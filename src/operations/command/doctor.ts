@@ -22,14 +22,16 @@ export const doctorCommand = local(
     context.print(self, { findings }, () => printed(findings))
     self.setOptionValue(
       'exitCode',
-      findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done,
+      findings.some((finding) => finding.state === 'failed') ? EXIT.failed : EXIT.done,
     )
   },
 )
 
 async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const inside = await fromBroker(context, dataDir)
-  const running = inside.every((one) => one.check !== 'broker' || one.state === 'ok')
+  const running = inside.every(
+    (candidate) => candidate.check !== 'broker' || candidate.state === 'ok',
+  )
   const { ConfigError, loadConfig } = await import('../../config/config.ts')
   const found = await Promise.resolve()
     .then(() => loadConfig(context.environment({ BROKER_DATA_DIR: dataDir })))
@@ -48,9 +50,9 @@ async function look(context: Context, dataDir: string): Promise<Finding[]> {
 
 /** Names the findings of a check of this command. A broker does not start while it fails. */
 const named = (check: string, found: readonly Found[]): Finding[] =>
-  found.map((one) => {
-    const urgency = urgencyOf({ severity: 'page' }, one.state)
-    return { check, ...(urgency && { urgency }), ...one }
+  found.map((finding) => {
+    const urgency = urgencyOf({ severity: 'page' }, finding.state)
+    return { check, ...(urgency && { urgency }), ...finding }
   })
 
 /** The checks of a running broker that need none. */
@@ -115,8 +117,8 @@ async function directory(dataDir: string): Promise<Found> {
  */
 async function filesOfOthers(dataDir: string, owner: number): Promise<string[]> {
   const names = await readdir(dataDir)
-  const files = names.filter((one) => OWN.test(one)).map((one) => join(dataDir, one))
-  const owners = await Promise.all(files.map((one) => stat(one)))
+  const files = names.filter((name) => OWN.test(name)).map((name) => join(dataDir, name))
+  const owners = await Promise.all(files.map((file) => stat(file)))
   return files.filter((_, at) => owner > 0 && owners[at]?.uid !== owner)
 }
 
@@ -150,9 +152,9 @@ function printed(findings: readonly Finding[]): string {
     const same = Map.groupBy(byMark.get(mark) ?? [], ({ check, found, fix }) =>
       [check, found, fix].join('\n'),
     )
-    return [...same.values()].map(([one, ...others]) => {
-      const about = [one, ...others].flatMap((each) => each?.about ?? []).join(', ')
-      return `${MARK[mark].padEnd(9)}  ${one?.check}${about && ` (${about})`}: ${one?.found}\n${one?.fix === undefined ? '' : `           -> ${one.fix}\n`}`
+    return [...same.values()].map(([first, ...others]) => {
+      const about = [first, ...others].flatMap((each) => each?.about ?? []).join(', ')
+      return `${MARK[mark].padEnd(9)}  ${first?.check}${about && ` (${about})`}: ${first?.found}\n${first?.fix === undefined ? '' : `           -> ${first.fix}\n`}`
     })
   })
   const good = Map.groupBy(byMark.get('ok') ?? [], ({ about = 'the broker' }) => about)

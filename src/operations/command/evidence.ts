@@ -115,8 +115,8 @@ const read = (file: string): Promise<string> =>
 /** Returns a receipt as the admin API and `cmb revocations show --json` print it. */
 function receiptIn(content: string): Json | undefined {
   try {
-    const one = JSON.parse(content) as Json
-    const receipt = (one.receipt ?? one) as Json
+    const json = JSON.parse(content) as Json
+    const receipt = (json.receipt ?? json) as Json
     return typeof receipt.jws === 'string' && receipt.record === undefined ? receipt : undefined
   } catch {
     return undefined

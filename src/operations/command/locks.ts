@@ -46,7 +46,7 @@ type Naming<O> = Pick<Called<O>, 'broker' | 'context' | 'options'>
 
 export async function userIn(called: Naming<UserOptions>): Promise<Json> {
   const { user, subject, tid, oid } = called.options
-  const given = [user, subject, tid ?? oid].filter((one) => one !== undefined).length
+  const given = [user, subject, tid ?? oid].filter((candidate) => candidate !== undefined).length
   if (given === 1) {
     if (user !== undefined) return { sub: await subOf(called, user) }
     if (subject !== undefined) return { sub: subject }
@@ -68,7 +68,7 @@ export async function subOf(
   if (only !== undefined && users.length === 1 && !more) {
     const { sub, oid, name: whole, username } = only
     const isWhole = [whole, username, sub, oid].some(
-      (one) => one?.toLowerCase() === name.toLowerCase(),
+      (candidate) => candidate?.toLowerCase() === name.toLowerCase(),
     )
     if (!isWhole && yes !== true && dryRun !== true)
       await agree(context, `${name} is ${withName(whole ?? undefined, username ?? sub)}.`)
@@ -92,12 +92,16 @@ const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
  * @throws CommandFailure if another lock is open, which ends at another time than the wanted one
  */
 function lockedWords(
-  { outcome, lock: one }: Locked,
+  { outcome, lock }: Locked,
   { options }: Called<Agreeing & { until?: number }>,
 ): string {
-  const until = one.ends_at === null ? '' : time(one.ends_at)
-  const words = SAYS[outcome === 'already' ? 'locked_before' : 'locked'](nameOf(one), one.id, until)
-  if (outcome === 'already' && options.until !== undefined && options.until !== one.ends_at)
+  const until = lock.ends_at === null ? '' : time(lock.ends_at)
+  const words = SAYS[outcome === 'already' ? 'locked_before' : 'locked'](
+    nameOf(lock),
+    lock.id,
+    until,
+  )
+  if (outcome === 'already' && options.until !== undefined && options.until !== lock.ends_at)
     throw new CommandFailure(EXIT.failed, words)
   return words
 }
@@ -138,10 +142,10 @@ export const unlockCommand = verb({
   name: 'unlock <lock>',
   at: 'POST /locks/:id/lift',
   takes: CASE_AND_COMMENT,
-  words: ({ outcome, lock: one }) =>
+  words: ({ outcome, lock }) =>
     outcome === 'lifted'
-      ? SAYS.lifted(nameOf(one))
-      : SAYS.lifted_before(one.lifted?.actor.id, time(one.lifted?.at)),
+      ? SAYS.lifted(nameOf(lock))
+      : SAYS.lifted_before(lock.lifted?.actor.id, time(lock.lifted?.at)),
 })
 
 export const lockCommands = group(

@@ -72,7 +72,7 @@ async function selectorOf(called: Called<RevokeOptions>): Promise<WireSelector> 
     tenant && { kind: 'tenant', tid: tenant },
     everything && { kind: 'everything' },
   ]
-  const [selector, ...others] = selectors.flatMap((one) => one || [])
+  const [selector, ...others] = selectors.flatMap((given) => given || [])
   if (selector !== undefined && others.length === 0) return selector
   throw misused(SAYS.what_to_revoke)
 }
@@ -80,9 +80,9 @@ async function selectorOf(called: Called<RevokeOptions>): Promise<WireSelector> 
 const [since, until] = period(readPast)
 
 const claimsOf = (receipt: Receipt) =>
-  receipt.participants.map((one) => {
-    const [tokens, sessions, guards] = claimWords(receipt, one, timeMs)
-    return { client_id: one.client_id, state: one.state, tokens, sessions, guards }
+  receipt.participants.map((participant) => {
+    const [tokens, sessions, guards] = claimWords(receipt, participant, timeMs)
+    return { client_id: participant.client_id, state: participant.state, tokens, sessions, guards }
   })
 
 /** The commands `cmb revocations`: the log of all revocations, with their deliveries. */
@@ -123,8 +123,11 @@ export const revocationCommands = group(
           ...rest,
           receipt: receipt === null ? 'no longer kept' : receiptWords(receipt, timeMs),
           participants: receipt === null ? [] : claimsOf(receipt),
-          deliveries: deliveries.flatMap(({ attempts, ...one }) =>
-            (attempts?.length ? attempts : [undefined]).map((attempt) => ({ ...one, ...attempt })),
+          deliveries: deliveries.flatMap(({ attempts, ...delivery }) =>
+            (attempts?.length ? attempts : [undefined]).map((attempt) => ({
+              ...delivery,
+              ...attempt,
+            })),
           ),
         },
         {

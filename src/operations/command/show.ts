@@ -44,11 +44,15 @@ export const timeMs = (at: unknown): string =>
 
 /** Returns the text of a member. Its name says whether it is a time. */
 function cellOf(name: string, value: unknown): Cell {
-  if (Array.isArray(value)) return value.map((one) => cellOf(name, one)).join(', ')
+  if (Array.isArray(value)) return value.map((element) => cellOf(name, element)).join(', ')
   if (typeof value === 'object' && value !== null)
     return Object.entries(value as Record<string, unknown>)
-      .filter(([inner, one]) => one !== null && one !== '' && (one !== 0 || inner === 'seq'))
-      .map(([inner, one]) => (isCount(inner, one) ? `${one} ${inner}` : cellOf(inner, one)))
+      .filter(
+        ([inner, member]) => member !== null && member !== '' && (member !== 0 || inner === 'seq'),
+      )
+      .map(([inner, member]) =>
+        isCount(inner, member) ? `${member} ${inner}` : cellOf(inner, member),
+      )
       .join(' ')
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   if (IS_TIME.test(name)) return name.endsWith('_ms') ? timeMs(value) : time(value)

@@ -46,7 +46,7 @@ const NAMES = [
   ...new Set(
     [
       ...OTHERS,
-      ...LISTS.map((one) => `${one}.export`),
+      ...LISTS.map((list) => `${list}.export`),
       ...ACTS.flatMap(({ definition }) => definition.audit ?? []),
     ].toSorted(),
   ),
@@ -56,7 +56,7 @@ const NAMES = [
 const fieldsOf = (request: ConsoleRequest) => [
   isOperator(request) && (['actor', 'Who', 'Name, sub or client'] as const),
   isOperator(request) &&
-    (['act', 'What', [['', 'Anything'], ...NAMES.map((one) => [one, one] as const)]] as const),
+    (['act', 'What', [['', 'Anything'], ...NAMES.map((name) => [name, name] as const)]] as const),
   isOperator(request) && (['target', 'Target', 'Name, id or “session s_…”'] as const),
   isOperator(request) && (['case', 'Case'] as const),
   ...PERIOD,
@@ -98,12 +98,12 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
     return [
       isOperator(request) && ['Number', ({ id }) => id],
       timeColumn(request, 'When', ({ atMs }) => atMs),
-      ['Who', (one) => whoOf(request, one), ({ actor }) => actorWords(request, actor)],
+      ['Who', (entry) => whoOf(request, entry), ({ actor }) => actorWords(request, actor)],
       isOperator(request) && ['Via', ({ via }) => via],
       ['What', ({ act }) => act],
       [
         'Target',
-        async (one) => <Target entry={one} name={await targetName(deps, one.target)} />,
+        async (entry) => <Target entry={entry} name={await targetName(deps, entry.target)} />,
         ({ target }) => target,
       ],
       ['Name of the target', undefined, ({ target }) => targetName(deps, target)],
@@ -111,7 +111,7 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
       ['Comment', undefined, ({ comment }) => comment],
       [
         'Outcome',
-        (one) => <Outcome request={request} entry={one} />,
+        (entry) => <Outcome request={request} entry={entry} />,
         ({ ended }) => ended?.outcome ?? UNFINISHED,
       ],
       isOperator(request) && ['Details', undefined, ({ details }) => JSON.stringify(details)],

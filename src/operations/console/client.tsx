@@ -25,12 +25,12 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c } = request
   const clientId = c.req.param('id') ?? ''
   const client = deps.clients.find(clientId)
-  const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
+  const now = (await instancesNow(deps)).find((instance) => instance.clientId === clientId)
   if (client === undefined && now === undefined)
     return nothingHere(request, INSTANCE.unknown, '/clients')
   const lock = now?.lock
   const own = (await problemsNow(request)).filter(
-    (one) => !isHidden(one) && one.about.includes(`client ${clientId}`),
+    (candidate) => !isHidden(candidate) && candidate.about.includes(`client ${clientId}`),
   )
   const nowMs = deps.clock.nowMs()
   return consolePage(
@@ -103,7 +103,7 @@ function valueOf(value: unknown): Child {
     return value.length === 0 ? (
       <span class="soft">none</span>
     ) : (
-      value.map((one) => <div class="small">{textOf(one)}</div>)
+      value.map((line) => <div class="small">{textOf(line)}</div>)
     )
   return <span class="small">{textOf(value)}</span>
 }

@@ -31,7 +31,7 @@ const OPEN: readonly DeliveryState[] = [...FAILED, 'pending']
 const STATES = [...new Set([...OPEN, ...DELIVERY_STATES])]
 
 const askedState = (request: ConsoleRequest): DeliveryState | undefined =>
-  STATES.find((one) => one === queryParam(request, 'state'))
+  STATES.find((state) => state === queryParam(request, 'state'))
 const stateOf = (request: ConsoleRequest): DeliveryState => askedState(request) ?? 'failed'
 
 /** Counts the deliveries of the instance that the query names, or of all, by state. */
@@ -40,8 +40,11 @@ async function countsOf(request: ConsoleRequest) {
   const counts = await request.deps.store.deliveryCounts()
   const total = (state: DeliveryState): number =>
     counts
-      .filter((one) => one.state === state && (clientId ?? one.clientId) === one.clientId)
-      .reduce((sum, one) => sum + one.count, 0)
+      .filter(
+        (candidate) =>
+          candidate.state === state && (clientId ?? candidate.clientId) === candidate.clientId,
+      )
+      .reduce((sum, entry) => sum + entry.count, 0)
   return { counts, total }
 }
 
@@ -49,7 +52,7 @@ async function countsOf(request: ConsoleRequest) {
 async function openedOn(request: ConsoleRequest): Promise<string | undefined> {
   if (askedState(request) !== undefined) return undefined
   const { total } = await countsOf(request)
-  const state = OPEN.find((one) => total(one) > 0) ?? 'delivered'
+  const state = OPEN.find((candidate) => total(candidate) > 0) ?? 'delivered'
   return linkOf('/ops/deliveries', { state, client: queryParam(request, 'client') })
 }
 
@@ -62,13 +65,16 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     const { deps } = request
     const { counts } = await countsOf(request)
     const registered = deps.clients.list().filter(({ source }) => source !== 'broker')
-    const clientIds = new Set([...registered, ...counts].map((one) => one.clientId))
+    const clientIds = new Set([...registered, ...counts].map((entry) => entry.clientId))
     return [
-      ['state', 'State', STATES.map((one) => [one, stateTitle(one)] as const)],
+      ['state', 'State', STATES.map((state) => [state, stateTitle(state)] as const)],
       [
         'client',
         'Instance',
-        [['', 'All'], ...[...clientIds].map((one) => [one, nameOf(deps, one)] as const)],
+        [
+          ['', 'All'],
+          ...[...clientIds].map((clientId) => [clientId, nameOf(deps, clientId)] as const),
+        ],
       ],
     ]
   },
@@ -78,19 +84,19 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     ['State', undefined, ({ state }) => state],
     [
       'Attempts',
-      (one) => (
+      (delivery) => (
         <a
-          href={deliveryLink(one.id)}
-          aria-label={`${plural(one.attempts, 'attempt')}: ${named(request, one)}`}
+          href={deliveryLink(delivery.id)}
+          aria-label={`${plural(delivery.attempts, 'attempt')}: ${named(request, delivery)}`}
         >
-          {count(one.attempts)}
+          {count(delivery.attempts)}
         </a>
       ),
       ({ attempts }) => attempts,
     ],
-    ['Last answer', (one) => lastAnswer(one) ?? ''],
+    ['Last answer', (delivery) => lastAnswer(delivery) ?? ''],
     stateOf(request) === 'pending' && nextAttempt(request),
-    ['Act', (one) => <Acts request={request} delivery={one} />, false],
+    ['Act', (delivery) => <Acts request={request} delivery={delivery} />, false],
     ['ID', undefined, ({ id }) => id],
     ['Session ID', undefined, ({ sid }) => sid],
     ['ID (sub)', undefined, ({ sub }) => sub],
@@ -126,8 +132,12 @@ function nextAttempt(request: ConsoleRequest): Columns<Delivery>[number] {
   const [head, timeOf] = timeColumn(request, 'Next attempt', attemptAt)
   const states = request.deps.queue.targets()
   const isProbed = ({ targetId }: Delivery): boolean =>
-    states.some((one) => one.targetId === targetId && one.breaker === 'open')
-  return [head, (one) => (isProbed(one) ? PROBED : timeOf?.(one)), (one) => iso(attemptAt(one))]
+    states.some((state) => state.targetId === targetId && state.breaker === 'open')
+  return [
+    head,
+    (delivery) => (isProbed(delivery) ? PROBED : timeOf?.(delivery)),
+    (delivery) => iso(attemptAt(delivery)),
+  ]
 }
 
 export const deliveryLink = (id: string): string => `/ops/deliveries/${id}`
@@ -136,15 +146,15 @@ export const deliveryLink = (id: string): string => `/ops/deliveries/${id}`
 export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
   [
     'Instance',
-    (one) => (
+    (delivery) => (
       <>
-        {nameOf(request.deps, one.clientId)}
-        <div class="small">{addressOf(one)}</div>
+        {nameOf(request.deps, delivery.clientId)}
+        <div class="small">{addressOf(delivery)}</div>
       </>
     ),
     ({ clientId }) => nameOf(request.deps, clientId),
   ],
-  ['Session', (one) => whoseOf(request, one), false],
+  ['Session', (delivery) => whoseOf(request, delivery), false],
   timeColumn(request, 'Settled', ({ settledAtMs }) => settledAtMs),
   ['Address', undefined, addressOf],
 ]
@@ -219,7 +229,10 @@ function Many({
   const mayClose = isAdministrator(request) && OPEN.includes(state)
   if (!mayTry && !mayClose) return null
   const clientId = queryParam(request, 'client')
-  const all = shown.map((one): [string, string] => [`target_id ${one.targetId}`, addressOf(one)])
+  const all = shown.map((delivery): [string, string] => [
+    `target_id ${delivery.targetId}`,
+    addressOf(delivery),
+  ])
   if (clientId !== undefined) all.push([`client_id ${clientId}`, nameOf(request.deps, clientId)])
   return (
     <Panel title={MANY.title}>

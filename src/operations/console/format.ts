@@ -12,8 +12,8 @@ import { REASON } from './texts/reasons.ts'
 
 export const count = (value: number): string => value.toLocaleString('en-GB')
 
-export const plural = (value: number, one: string, many = `${one}s`): string =>
-  `${count(value)} ${value === 1 ? one : many}`
+export const plural = (value: number, singular: string, many = `${singular}s`): string =>
+  `${count(value)} ${value === 1 ? singular : many}`
 
 export const isReason = (value: string): value is Reason => Object.hasOwn(REASON, value)
 

@@ -28,17 +28,17 @@ const HEALTH_TAG: Record<Health, string> = {
 }
 
 /** Says what is wrong with an instance, and that it is locked. */
-async function stateOf(request: ConsoleRequest, one: InstanceNow): Promise<Child> {
-  const { health, why } = healthOf(one)
-  const isShown = one.lock === undefined || health !== 'good'
+async function stateOf(request: ConsoleRequest, instance: InstanceNow): Promise<Child> {
+  const { health, why } = healthOf(instance)
+  const isShown = instance.lock === undefined || health !== 'good'
   return (
     <>
       {isShown ? <span class={HEALTH_TAG[health]}>{why}</span> : null}
-      {one.lock === undefined ? null : (
+      {instance.lock === undefined ? null : (
         <>
           {' '}
           <span class="tag bad">locked</span>
-          <div class="small">{await lockWords(request, one.lock)}</div>
+          <div class="small">{await lockWords(request, instance.lock)}</div>
         </>
       )}
     </>
@@ -72,13 +72,13 @@ export const instanceColumns = (request: ConsoleRequest, whole = false): Columns
     ),
   ],
   ['Client ID', undefined, ({ clientId }) => clientId],
-  ['State', (one) => stateOf(request, one)],
+  ['State', (instance) => stateOf(request, instance)],
   counted('pending'),
   counted('rejected'),
   counted('failed'),
   [
     'Logout addresses',
-    (one) => addresses(one, request.deps.clock.nowMs(), whole),
+    (instance) => addresses(instance, request.deps.clock.nowMs(), whole),
     ({ targets }) => targets.map(({ uri }) => uri).join(' '),
   ],
   [
@@ -104,31 +104,32 @@ export const instanceList = (
     none: NO_INSTANCE,
   })
 
-const addresses = (one: InstanceNow, nowMs: number, whole: boolean): Child =>
-  one.targets.length === 0 ? (
+const addresses = (instance: InstanceNow, nowMs: number, whole: boolean): Child =>
+  instance.targets.length === 0 ? (
     <span class="soft">none</span>
   ) : (
-    one.targets.map((target) => <Address target={target} nowMs={nowMs} whole={whole} />)
+    instance.targets.map((target) => <Address target={target} nowMs={nowMs} whole={whole} />)
   )
 
 /** The most guards in an instance's row. Guards that are connected come first. */
 const FEW_GUARDS = 6
 
-function guards(one: InstanceNow): Child {
-  if (one.guards.length === 0) return <span class={one.unreached ? 'hurt' : 'soft'}>none</span>
+function guards(instance: InstanceNow): Child {
+  if (instance.guards.length === 0)
+    return <span class={instance.unreached ? 'hurt' : 'soft'}>none</span>
   const [here, away] = [
-    one.guards.filter(({ connected }) => connected),
-    one.guards.filter(({ connected }) => !connected),
+    instance.guards.filter(({ connected }) => connected),
+    instance.guards.filter(({ connected }) => !connected),
   ]
   return (
     <>
       {[...here, ...away].slice(0, FEW_GUARDS).map((guard) => (
         <Guard guard={guard} />
       ))}
-      {one.guards.length > FEW_GUARDS ? (
+      {instance.guards.length > FEW_GUARDS ? (
         <div class="small">
-          <a href={clientLink(one.clientId)}>
-            All {plural(one.guards.length, 'guard')} ({count(here.length)} connected)
+          <a href={clientLink(instance.clientId)}>
+            All {plural(instance.guards.length, 'guard')} ({count(here.length)} connected)
           </a>
         </div>
       ) : null}

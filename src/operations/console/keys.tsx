@@ -89,7 +89,7 @@ const SignEveryoneOut = () => (
 
 async function retire(request: ConsoleRequest, submission: Submission): Promise<Response> {
   const kid = submission.source.get('kid') ?? ''
-  const key = (await request.deps.keys.list()).find((one) => one.kid === kid)
+  const key = (await request.deps.keys.list()).find((signingKey) => signingKey.kid === kid)
   if (key === undefined || !isRetirable(key)) return nothingHere(request, KEYS.gone, AT)
   return confirmed(request, submission, {
     title: KEYS.checkRetire,
@@ -141,17 +141,17 @@ export const keyRoutes: readonly Mounted[] = [
       ['Algorithm', ({ alg }) => alg],
       ['Signs', ({ alg }) => SIGNS[alg]],
       ['State', ({ state }) => <span class={KEY[state].tag}>{KEY[state].words}</span>],
-      ['Kept in', (one) => (one.privateSealed === null ? 'a file' : 'the store, sealed')],
+      ['Kept in', (key) => (key.privateSealed === null ? 'a file' : 'the store, sealed')],
       timeColumn(request, 'Created', ({ createdAt }) => ms(createdAt)),
       timeColumn(request, 'Signs since', ({ activatedAt }) => ms(activatedAt)),
       timeColumn(request, 'Published until', ({ retireAt }) => ms(retireAt)),
       isAdministrator(request) && [
         'Retire',
-        (one) =>
-          isRetirable(one) ? (
+        (key) =>
+          isRetirable(key) ? (
             <a
-              href={linkOf('/ops/keys/retire', { kid: one.kid })}
-              aria-label={`${KEYS.retire}: ${one.kid}`}
+              href={linkOf('/ops/keys/retire', { kid: key.kid })}
+              aria-label={`${KEYS.retire}: ${key.kid}`}
             >
               {KEYS.retire}
             </a>

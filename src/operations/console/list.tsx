@@ -21,8 +21,8 @@ type Text = string | number | undefined
 /** A cell of the page, or none, and the text of CSV. Default: the cell. `false`: not in CSV. */
 type ListColumn<T> = readonly [
   head: Column,
-  cell: ((one: T) => Child | Promise<Child>) | undefined,
-  text?: ((one: T) => Text | Promise<Text>) | false,
+  cell: ((item: T) => Child | Promise<Child>) | undefined,
+  text?: ((item: T) => Text | Promise<Text>) | false,
 ]
 /** `false` leaves a column out for this viewer. */
 export type Columns<T> = readonly (ListColumn<T> | false)[]
@@ -31,14 +31,14 @@ export type Columns<T> = readonly (ListColumn<T> | false)[]
 export const timeColumn = <T,>(
   { deps }: ConsoleRequest,
   head: string,
-  atMs: (one: T) => number | undefined,
+  atMs: (item: T) => number | undefined,
 ): ListColumn<T> => [
   head,
-  (one) => {
-    const at = atMs(one)
+  (item) => {
+    const at = atMs(item)
     return at === undefined ? '' : <Time atMs={at} nowMs={deps.clock.nowMs()} />
   },
-  (one) => iso(atMs(one)),
+  (item) => iso(atMs(item)),
 ]
 /** Returns a time as CSV has it. */
 export const iso = (atMs: number | undefined): string | undefined =>
@@ -60,10 +60,10 @@ export async function listOf<T>(
   request: ConsoleRequest,
   { label, columns, entries, none, pages = { place: FIRST, next: undefined } }: Rows<T>,
 ): Promise<Child> {
-  const shown = columns.flatMap((one) =>
-    one === false || one[1] === undefined ? [] : [[one[0], one[1]] as const],
+  const shown = columns.flatMap((column) =>
+    column === false || column[1] === undefined ? [] : [[column[0], column[1]] as const],
   )
-  const rows = entries.map((one) => Promise.all(shown.map(async ([, cell]) => cell(one))))
+  const rows = entries.map((entry) => Promise.all(shown.map(async ([, cell]) => cell(entry))))
   return (
     <>
       <Table
@@ -139,7 +139,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
   const { shown, next, searchedTo } = pageOfSearch(
     found instanceof Problem ? { found: [], searchedTo: undefined } : found,
     size,
-    (one) => list.cursorOf(request, one),
+    (item) => list.cursorOf(request, item),
   )
   const pages = { place, next, searchedTo: searchedTo && list.stopped?.(request, searchedTo) }
   const columns = list.columns(request)
@@ -204,9 +204,9 @@ async function listCsv<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): P
   const first = await orProblem(pages.next())
   if (first instanceof Problem) return nothingHere(request, first.message, atOf(list), 422)
   await exportAs(request.deps, request.viewer.caller, list.name, request.now)
-  const columns = list.columns(request).flatMap((one) => {
-    if (one === false || one[2] === false) return []
-    const [head, cell, text = cell] = one
+  const columns = list.columns(request).flatMap((column) => {
+    if (column === false || column[2] === false) return []
+    const [head, cell, text = cell] = column
     return [{ head: columnName(head), cell: async (each: T) => textOf(await text?.(each)) }]
   })
   const lineOf = async (entry: T) =>
@@ -259,19 +259,19 @@ export const wholeListRoutes = <T,>({
   ...list
 }: Omit<List<T, string, T>, 'read' | 'placeIn' | 'cursorOf'> & {
   all: (request: ConsoleRequest) => Promise<readonly T[]>
-  idOf: (one: T) => string
+  idOf: (item: T) => string
 }): Mounted[] =>
   listRoutes<T, string, T>({
     ...list,
     async read(request) {
       const entries = await all(request)
       return async ({ from, limit }) => {
-        const start = entries.findIndex((one) => idOf(one) === from) + 1
+        const start = entries.findIndex((entry) => idOf(entry) === from) + 1
         return { found: entries.slice(start, start + limit), searchedTo: undefined }
       }
     },
     placeIn: (_, cursor) => cursor,
-    cursorOf: (_, one) => idOf(one),
+    cursorOf: (_, item) => idOf(item),
   })
 
 /**
@@ -325,7 +325,7 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
   return <MomentField name={name} label={label} at={timeIn(queryParam(request, name))} />
 }
 
-const shownOf = (fields: Fields): Field[] => fields.filter((one) => one !== false)
+const shownOf = (fields: Fields): Field[] => fields.filter((field) => field !== false)
 /** Returns the filter of the query, for a link to the same entries. */
 const queryOf = (request: ConsoleRequest, fields: Fields) =>
   Object.fromEntries(shownOf(fields).map(([name]) => [name, queryParam(request, name)]))

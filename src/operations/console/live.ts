@@ -110,18 +110,18 @@ export class LivePages {
       store.deliveryCounts(),
       store.guardReports(),
     ])
-    const enforced = guards.map((one) => [
-      one.clientId,
-      one.guardId,
-      one.enforcedSeq,
-      one.version,
-      one.withoutLease,
-      one.clockOffsetSeconds,
+    const enforced = guards.map((guard) => [
+      guard.clientId,
+      guard.guardId,
+      guard.enforcedSeq,
+      guard.version,
+      guard.withoutLease,
+      guard.clockOffsetSeconds,
     ])
-    const streams = feed.streams().map((one) => [one.clientId, one.guardId])
+    const streams = feed.streams().map((stream) => [stream.clientId, stream.guardId])
     return JSON.stringify([
       head,
-      counts.map((one) => [one.clientId, one.state, one.count]),
+      counts.map((count) => [count.clientId, count.state, count.count]),
       enforced,
       streams,
       queue.targets(),

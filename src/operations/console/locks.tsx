@@ -53,8 +53,8 @@ const shownLocks = (request: ConsoleRequest, locks: readonly Lock[]): Promise<Sh
   )
 
 function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLock> {
-  const read = (pick: (one: Lock) => string | undefined) => (one: ShownLock) =>
-    one.isReadable ? (pick(one) ?? '') : ''
+  const read = (pick: (readable: Lock) => string | undefined) => (lock: ShownLock) =>
+    lock.isReadable ? (pick(lock) ?? '') : ''
   return [
     [
       'What',
@@ -64,7 +64,7 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
     ],
     timeColumn(request, 'Since', ({ at }) => ms(at)),
     ['By', ({ actor }) => actorWords(request, actor)],
-    ['Until', (one) => endWords(request, one, one.isReadable), ({ endsAt }) => iso(ms(endsAt))],
+    ['Until', (lock) => endWords(request, lock, lock.isReadable), ({ endsAt }) => iso(ms(endsAt))],
     someLifted && timeColumn(request, 'Lifted', ({ lifted }) => ms(lifted?.at)),
     ['Case', read(({ caseReference }) => caseReference)],
     ['Comment', read(({ comment }) => comment)],
@@ -224,7 +224,8 @@ const choices = (request: ConsoleRequest) => [
 
 /** Returns the chosen length. Default: a day for a user, and else until the lock is lifted. */
 const chosenLength = (kind: LockTarget['kind'], hours: string | null): string =>
-  [...HOURS.map(String), OPEN].find((one) => one === hours) ?? (kind === 'user' ? '24' : OPEN)
+  [...HOURS.map(String), OPEN].find((candidate) => candidate === hours) ??
+  (kind === 'user' ? '24' : OPEN)
 
 async function lock(request: ConsoleRequest, form: Submission): Promise<Response> {
   const { deps, viewer, now } = request

@@ -128,17 +128,20 @@ async function brokersPanel(request: ConsoleRequest, brokers: Brokers): Promise<
           ['Process', ({ host }) => host],
           ['Kind', ({ kind }) => kind],
           ['Version', ({ version }) => version],
-          ['Up for', (one) => (one.missing ? '' : span(Math.max(0, nowMs - one.startedAtMs)))],
+          [
+            'Up for',
+            (broker) => (broker.missing ? '' : span(Math.max(0, nowMs - broker.startedAtMs))),
+          ],
           [
             'Heartbeat',
-            (one) =>
-              one.missing ? (
+            (broker) =>
+              broker.missing ? (
                 <>
                   <span class="tag bad">missing</span> since{' '}
-                  <Time atMs={one.seenAtMs} nowMs={nowMs} />
+                  <Time atMs={broker.seenAtMs} nowMs={nowMs} />
                 </>
               ) : (
-                `${span(one.heartbeatAgeMs)} ago`
+                `${span(broker.heartbeatAgeMs)} ago`
               ),
           ],
           ['Work', ({ work }) => work.replaceAll(',', ', ')],

@@ -65,7 +65,7 @@ export function placeOf<P>(
   const before = c.req.query(`${list}before`)
   const from = before === undefined ? undefined : read(before)
   if (from === undefined) return FIRST
-  const back = (c.req.queries(`${list}back`) ?? []).filter((one) => read(one) !== undefined)
+  const back = (c.req.queries(`${list}back`) ?? []).filter((query) => read(query) !== undefined)
   return { from, before, back: back.slice(-MOST_BACK) }
 }
 
@@ -123,7 +123,7 @@ export function Pages({
     const url = new URL(request.c.req.url)
     for (const name of [`${list}before`, `${list}back`, ...ONCE]) url.searchParams.delete(name)
     if (to !== undefined) url.searchParams.set(`${list}before`, to)
-    for (const one of earlier.slice(-MOST_BACK)) url.searchParams.append(`${list}back`, one)
+    for (const cursor of earlier.slice(-MOST_BACK)) url.searchParams.append(`${list}back`, cursor)
     return url.pathname + url.search
   }
   const links = (

@@ -28,7 +28,7 @@ export const URGENCY = {
 
 /** Returns the problems that need an operator now or today. */
 export const urgentOf = (problems: readonly Problem[]): Problem[] =>
-  problems.filter((one) => !isHidden(one) && one.urgency !== 'note')
+  problems.filter((problem) => !isHidden(problem) && problem.urgency !== 'note')
 
 export function Problems({
   request,
@@ -40,7 +40,7 @@ export function Problems({
   problems: readonly Problem[]
 }) {
   const hidden = problems.filter(isHidden)
-  const notes = problems.filter((one) => !isHidden(one) && one.urgency === 'note')
+  const notes = problems.filter((problem) => !isHidden(problem) && problem.urgency === 'note')
   const urgent = urgentOf(problems)
   return (
     <>

@@ -55,7 +55,9 @@ export const tidOf = ({ viewer }: Viewing): string | undefined => viewer.tenant?
 type Query = Readonly<Record<string, string | undefined>>
 
 export function linkOf(path: string, query: Query = {}): string {
-  const given = Object.entries(query).filter((one): one is [string, string] => one[1] !== undefined)
+  const given = Object.entries(query).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  )
   const text = new URLSearchParams(given).toString()
   return text === '' ? path : `${path}?${text}`
 }

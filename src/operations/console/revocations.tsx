@@ -57,18 +57,26 @@ export const revocationColumns = (request: ConsoleRequest): Columns<LoggedRevoca
   ['By', ({ actor }) => actorWords(request, actor)],
   [
     { name: 'Sessions', end: true },
-    (one) =>
-      one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
+    (revocation) =>
+      revocation.fanOut === 'pending' ? (
+        <span class="tag wait">{soFar(revocation)}</span>
+      ) : (
+        count(revocation.sessions)
+      ),
     ({ fanOut, sessions }) => (fanOut === 'pending' ? undefined : sessions),
   ],
   [{ name: 'Delivered', end: true }, delivered, ({ totals }) => totals.delivered],
   ['Deliveries', undefined, ({ totals }) => totalOf(totals)],
-  ['Case', (one) => caseOf(request, one), (one) => own(request, one, one.caseReference)],
-  ['Comment', undefined, (one) => own(request, one, one.comment)],
+  [
+    'Case',
+    (revocation) => caseOf(request, revocation),
+    (revocation) => own(request, revocation, revocation.caseReference),
+  ],
+  ['Comment', undefined, (revocation) => own(request, revocation, revocation.comment)],
 ]
 
-const own = async (request: ConsoleRequest, one: Revocation, text: string | undefined) =>
-  (await mayRead(request, one)) ? text : undefined
+const own = async (request: ConsoleRequest, revocation: Revocation, text: string | undefined) =>
+  (await mayRead(request, revocation)) ? text : undefined
 
 /**
  * Returns how many sessions the running fan-out has counted. Zero would read as "none", so it says
@@ -84,8 +92,8 @@ function delivered({ totals }: LoggedRevocation): Child {
   return totals.failed + totals.rejected > 0 ? <span class="hurt">{words}</span> : words
 }
 
-async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> {
-  const caseReference = await own(request, one, one.caseReference)
+async function caseOf(request: ConsoleRequest, revocation: Revocation): Promise<Child> {
+  const caseReference = await own(request, revocation, revocation.caseReference)
   if (caseReference === undefined) return ''
   return isOperator(request) ? <a href={caseLink(caseReference)}>{caseReference}</a> : caseReference
 }
@@ -99,7 +107,11 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
     ['user', 'User', 'Name or sub'],
     isOperator(request) && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
     isOperator(request) && ['case', 'Case'],
-    ['reason', 'Why', [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)]],
+    [
+      'reason',
+      'Why',
+      [['', 'Any reason'], ...REASONS.map((reason) => [reason, REASON[reason]] as const)],
+    ],
     isOperator(request) && ['actor', 'By', 'Name, sub or client'],
     ...PERIOD,
   ],
@@ -243,11 +255,11 @@ async function receiptList(
       <Table
         label="Receipt"
         head={RECEIPT}
-        rows={receipt.participants.map((one) => {
-          const [tokens, sessions, guards] = claimWords(receipt, one, at)
+        rows={receipt.participants.map((participant) => {
+          const [tokens, sessions, guards] = claimWords(receipt, participant, at)
           return [
-            nameOf(deps, one.client_id),
-            <span class={CLAIM[one.state].tag}>{CLAIM[one.state].words}</span>,
+            nameOf(deps, participant.client_id),
+            <span class={CLAIM[participant.state].tag}>{CLAIM[participant.state].words}</span>,
             tokens,
             sessions,
             guards,
@@ -278,13 +290,13 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
       ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
       [
         'Attempts',
-        async (one) => (
+        async (delivery) => (
           <>
-            {(await deps.store.attemptsOf(one.id)).map(attemptOf)}
+            {(await deps.store.attemptsOf(delivery.id)).map(attemptOf)}
             <a
               class="small"
-              href={deliveryLink(one.id)}
-              aria-label={`${LOG.attempts}: ${nameOf(deps, one.clientId)}`}
+              href={deliveryLink(delivery.id)}
+              aria-label={`${LOG.attempts}: ${nameOf(deps, delivery.clientId)}`}
             >
               {LOG.attempts}
             </a>

@@ -46,7 +46,7 @@ interface Draft {
 function readDraft(source: URLSearchParams): Draft {
   const text = (name: string): string => (source.get(name) ?? '').trim().slice(0, 200)
   return {
-    kind: KINDS.find((one) => one === source.get('kind')) ?? 'session',
+    kind: KINDS.find((kind) => kind === source.get('kind')) ?? 'session',
     value: text('value'),
     client: text('client'),
     users: pickedIn(source),
@@ -112,9 +112,9 @@ async function revokeWanted(request: ConsoleRequest, submission: Submission): Pr
   const selectors = await wantedBy(request, draft)
   if (selectors instanceof Response) return selectors
   const before = await Promise.all(
-    selectors.map((one) => carriedOut(request, one, seen ?? Number.MAX_SAFE_INTEGER)),
+    selectors.map((selector) => carriedOut(request, selector, seen ?? Number.MAX_SAFE_INTEGER)),
   )
-  const done = before.filter((one) => one !== undefined)
+  const done = before.filter((candidate) => candidate !== undefined)
   if (done.length === selectors.length)
     return sent === undefined ? donePage(request, done) : resultOf(request, draft, done, 'before')
   const { kind, value, client, users } = draft
@@ -216,7 +216,7 @@ const userQuery = (subs: readonly string[]): string =>
 async function preview(request: ConsoleRequest, selectors: readonly Selector[]) {
   const { deps, now } = request
   const [only] = selectors.length === 1 ? selectors : []
-  const subjects = selectors.filter((one) => one.kind === 'subject')
+  const subjects = selectors.filter((selector) => selector.kind === 'subject')
   const isOfInstance = only?.kind === 'client' || only?.kind === 'grant'
   const session =
     only !== undefined && 'sid' in only ? await sessionOf(request, only.sid) : undefined
@@ -247,7 +247,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
     ] as const,
     after: (
       <>
-        {selectors.some((one) => endsOwn(request, one)) ? (
+        {selectors.some((selector) => endsOwn(request, selector)) ? (
           <Notice kind="warn" title={REVOKE.you} />
         ) : null}
         {isOfInstance ? <Notice title={REVOKE.sessionsGoOn} /> : null}
@@ -316,7 +316,7 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
       isOperator(request) && ['Revocation', ({ seq }) => revocationLink(seq)],
       ['What', ({ selector }) => covered(deps, selector)],
     ],
-    entries: found.filter((one) => one !== undefined),
+    entries: found.filter((revocation) => revocation !== undefined),
     none: '',
   })
   return consolePage(

@@ -55,10 +55,10 @@ const addressOf = (
     ...sessions.map(({ session }) => sessionLink(request, session.sub, session.sid)),
     ...revocations.map(({ seq }) => `/ops/revocations/${seq}`),
     ...signIns.map(({ reference }) => pageLink(request, '/sign-ins', { reference })),
-    ...cases.map((one) =>
-      one.revocations > 0
-        ? caseLink(one.caseReference)
-        : linkOf('/ops/audit', { case: one.caseReference }),
+    ...cases.map((found) =>
+      found.revocations > 0
+        ? caseLink(found.caseReference)
+        : linkOf('/ops/audit', { case: found.caseReference }),
     ),
   ][0]
 
@@ -101,7 +101,7 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<[string, C
     group('Revocations', hits.revocations, revocationColumns(request)),
     group('Rejected sign-ins', hits.signIns, rejectedColumns(request)),
     group('Cases', hits.cases, [
-      ['Case', (one) => <a href={caseLink(one.caseReference)}>{one.caseReference}</a>],
+      ['Case', (found) => <a href={caseLink(found.caseReference)}>{found.caseReference}</a>],
       ['Revocations', ({ revocations }) => revocations],
       ['Locks', ({ locks }) => locks],
       [

@@ -135,7 +135,7 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
         ...bounds,
       }),
   placeIn: (_, cursor) => readSessionCursor(cursor),
-  cursorOf: (_, one) => sessionCursor('session' in one ? one.session : one),
+  cursorOf: (_, found) => sessionCursor('session' in found ? found.session : found),
   stopped: (request, { openedAt }) => <>sessions that began {timeAt(request, openedAt)}</>,
 })
 

@@ -22,7 +22,9 @@ export async function streamPanel(
 ): Promise<Child> {
   const stream = await store.streamOfClient(clientId)
   if (stream === undefined)
-    return client?.metadata.scopes.some((scope) => SSF_SCOPES.some((one) => one === scope)) ? (
+    return client?.metadata.scopes.some((scope) =>
+      SSF_SCOPES.some((ssfScope) => ssfScope === scope),
+    ) ? (
       <Panel title={STREAM.title}>
         <p class="soft">{STREAM.none}</p>
       </Panel>
@@ -48,7 +50,7 @@ export async function streamPanel(
             'Last delivered',
             at === undefined ? STREAM.noEvent : <Time atMs={at} nowMs={clock.nowMs()} />,
           ],
-          ['Events', eventsRequested.map((one) => <div class="small">{one}</div>)],
+          ['Events', eventsRequested.map((event) => <div class="small">{event}</div>)],
         ]}
       />
       <p>

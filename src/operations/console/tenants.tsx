@@ -25,11 +25,11 @@ export function TenantActs({ tenant: { tid, name = tid, lock, isOperators } }: {
     ['Set-up', `/setup/tenants/${tid}`],
   ] as const
   return acts.map(
-    (one) =>
-      one && (
+    (act) =>
+      act && (
         <div>
-          <a href={one[1]} aria-label={`${one[0]}: ${name}`}>
-            {one[0]}
+          <a href={act[1]} aria-label={`${act[0]}: ${name}`}>
+            {act[0]}
           </a>
         </div>
       ),
@@ -48,7 +48,7 @@ export async function tenantsNow(request: ConsoleRequest): Promise<Row[]> {
   return tenants.map((row) => ({
     ...row,
     isOperators: row.tid === operatorTenant,
-    problems: problems.filter((one) => !isHidden(one) && one.tids.includes(row.tid)),
+    problems: problems.filter((problem) => !isHidden(problem) && problem.tids.includes(row.tid)),
     lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === row.tid),
   }))
 }
@@ -107,7 +107,7 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
         ),
     ],
     timeColumn(request, 'Connected', ({ connectedAt }) => ms(connectedAt)),
-    isAdministrator(request) && ['Act', (one) => <TenantActs tenant={one} />, false],
+    isAdministrator(request) && ['Act', (row) => <TenantActs tenant={row} />, false],
   ],
   none: NO_TENANT,
   all: tenantsNow,

@@ -273,12 +273,12 @@ async function historyOf(request: ConsoleRequest, user: Subject): Promise<Child>
       ],
       [
         'Device',
-        (one) => (
+        (event) => (
           <>
-            {one.device}
-            {one.sid === undefined ? null : (
+            {event.device}
+            {event.sid === undefined ? null : (
               <div class="small">
-                <a href={sessionLink(request, one.sub, one.sid)}>{one.sid}</a>
+                <a href={sessionLink(request, event.sub, event.sid)}>{event.sid}</a>
               </div>
             )}
           </>

@@ -33,8 +33,8 @@ const MOST_PICKED = 40
 
 /** The subs that the address or a form names, each once. */
 export const pickedIn = (source: URLSearchParams): string[] =>
-  [...new Set(source.getAll('user').map((one) => one.trim()))]
-    .filter((one) => /^[\w-]{1,200}$/.test(one))
+  [...new Set(source.getAll('user').map((sub) => sub.trim()))]
+    .filter((sub) => /^[\w-]{1,200}$/.test(sub))
     .slice(0, MOST_PICKED)
 
 /** Returns whether the viewer may revoke several users at once. */
@@ -97,10 +97,10 @@ export const usersRoutes: readonly Mounted[] = listRoutes<Subject, Place, Place>
       const after = from && { ...from, ...(tid !== undefined && { tid }) }
       const found =
         sorted
-          ?.filter((one) => after === undefined || placeText(one) > placeText(after))
+          ?.filter((user) => after === undefined || placeText(user) > placeText(after))
           .slice(0, limit) ?? (await store.listUsers({ tid, after, limit }))
       const picked = from === undefined ? await pickedUsers(request) : []
-      const others = found.filter(({ sub }) => !picked.some((one) => one.sub === sub))
+      const others = found.filter(({ sub }) => !picked.some((pickedUser) => pickedUser.sub === sub))
       return { found: [...picked, ...others], searchedTo: undefined, more: hits?.more }
     }
   },

@@ -33,7 +33,7 @@ export async function webhookPanel(request: ConsoleRequest): Promise<Child> {
 }
 
 const webhookColumns = (request: ConsoleRequest): Columns<Row> => [
-  ['Endpoint', (one) => <Endpoint endpoint={one} />],
+  ['Endpoint', (row) => <Endpoint endpoint={row} />],
   [
     'State',
     ({ state, cause }) => (
@@ -62,12 +62,12 @@ const Endpoint = ({ endpoint: { id, url, description } }: { endpoint: WebhookEnd
 
 /** Links to what is not delivered of a webhook endpoint or a stream. */
 export function undelivered(id: string, counts: Counts): Child {
-  const left = counts.filter((one) => one.clientId === id && unsettled(one))
+  const left = counts.filter((candidate) => candidate.clientId === id && unsettled(candidate))
   if (left.length === 0) return <span class="soft">none</span>
-  return left.map((one) => (
+  return left.map((entry) => (
     <div>
-      <a href={linkOf('/ops/deliveries', { client: id, state: one.state })}>
-        {count(one.count)} {STATE[one.state].words}
+      <a href={linkOf('/ops/deliveries', { client: id, state: entry.state })}>
+        {count(entry.count)} {STATE[entry.state].words}
       </a>
     </div>
   ))

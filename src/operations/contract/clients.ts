@@ -57,9 +57,12 @@ export const clientRoutes = [
         deps.store.listClients(),
         openLocks(deps, MOST_LOCKS, 'client'),
       ])
-      const lockOf = new Map(locks.map((one) => [lockKey(one.target).key, toWire(lock, one)]))
+      const lockOf = new Map(locks.map((held) => [lockKey(held.target).key, toWire(lock, held)]))
       return {
-        clients: clients.map((one) => ({ ...shown(one), lock: lockOf.get(one.clientId) })),
+        clients: clients.map((registered) => ({
+          ...shown(registered),
+          lock: lockOf.get(registered.clientId),
+        })),
       }
     },
   ),

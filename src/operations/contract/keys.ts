@@ -73,7 +73,7 @@ export const keyRoutes = [
     async ({ deps, now, record, params: { kid } }) => {
       const key = existing(
         'key',
-        (await deps.keys.list()).find((one) => one.kid === kid),
+        (await deps.keys.list()).find((signingKey) => signingKey.kid === kid),
       )
       if (key.state === 'active')
         throw new Problem(
@@ -100,7 +100,7 @@ export const keyRoutes = [
 /** Rejects rotating a key that comes from a file. @throws Problem 409 */
 function mustBeKept(keys: StoredSigningKey[], which: StoredSigningKey['alg']): void {
   if (
-    !keys.some((one) => one.alg === which && one.state === 'active' && one.privateSealed === null)
+    !keys.some((key) => key.alg === which && key.state === 'active' && key.privateSealed === null)
   )
     return
   throw new Problem(
@@ -125,5 +125,5 @@ function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): st
     .map(({ kid }) => kid)
 }
 
-const keyShown = (one: StoredSigningKey) =>
-  ({ ...one, keptIn: one.privateSealed === null ? 'file' : 'store' }) as const
+const keyShown = (key: StoredSigningKey) =>
+  ({ ...key, keptIn: key.privateSealed === null ? 'file' : 'store' }) as const

@@ -63,10 +63,13 @@ export const overviewRoutes = [
           openLocks(deps, 20),
           deps.queue.jobs(),
         ])
-      const undelivered = counts.flatMap(({ state, ...one }) =>
-        state === 'rejected' || state === 'failed' ? [{ ...one, state }] : [],
+      const undelivered = counts.flatMap(({ state, ...count }) =>
+        state === 'rejected' || state === 'failed' ? [{ ...count, state }] : [],
       )
-      const failedMicrosoftWork = failedWork.map((one) => ({ ...one, attemptsMade: one.attempts }))
+      const failedMicrosoftWork = failedWork.map((work) => ({
+        ...work,
+        attemptsMade: work.attempts,
+      }))
       return {
         ...report,
         issuer: config.issuer,
@@ -93,7 +96,10 @@ export const overviewRoutes = [
       const now = await guardsNow(deps)
       return {
         log: now.log,
-        guards: now.guards.map((one) => ({ ...one, enforcedSeq: one.enforced })),
+        guards: now.guards.map((guardState) => ({
+          ...guardState,
+          enforcedSeq: guardState.enforced,
+        })),
       }
     },
   ),

@@ -155,12 +155,14 @@ export const revocationRoutes = [
       answers: proof,
     },
     async ({ deps, params: { seq }, query }) => {
-      const one = await known(deps, seq)
+      const loggedRevocation = await known(deps, seq)
       const { found, next } = await deliveryPage(deps, { seq, ...query })
       const deliveries = await Promise.all(
         found.map(async (each) => deliveryShown(each, await deps.store.attemptsOf(each.id))),
       )
-      const [named = one] = await withNames(deps, [one], () => revokeTarget(one.selector))
+      const [named = loggedRevocation] = await withNames(deps, [loggedRevocation], () =>
+        revokeTarget(loggedRevocation.selector),
+      )
       return {
         ...loggedRow(named),
         receipt: await signedReceiptOf(deps, seq),

@@ -41,9 +41,9 @@ export const sessionRoutes = [
       const sessions = found.slice(0, most)
       const last = found.length > most ? sessions.at(-1)?.session : to
       return {
-        sessions: sessions.map(({ session: one, participants }) => ({
-          ...one,
-          needsMicrosoft: one.markReason,
+        sessions: sessions.map(({ session: open, participants }) => ({
+          ...open,
+          needsMicrosoft: open.markReason,
           clients: participants,
         })),
         next: last && sessionCursor(last),

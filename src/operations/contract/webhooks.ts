@@ -33,11 +33,11 @@ const settings = webhook.pick({
   state: true,
   cause: true,
 })
-const settingsShown = (one: Row<z.output<typeof settings>>) => toWire(settings, one)
+const settingsShown = (row: Row<z.output<typeof settings>>) => toWire(settings, row)
 
-const withoutSecrets = (one: WebhookEndpoint) => ({
-  ...one,
-  formerSecretUntil: one.former?.until,
+const withoutSecrets = (endpoint: WebhookEndpoint) => ({
+  ...endpoint,
+  formerSecretUntil: endpoint.former?.until,
 })
 
 /** Returns an endpoint. @throws Problem 404 */

@@ -42,8 +42,8 @@ const snake = (name: string): string =>
 const renamed = (
   value: object,
   rename: (name: string) => string,
-  each: (value: unknown) => unknown = (one) => one,
-) => Object.fromEntries(Object.entries(value).map(([name, one]) => [rename(name), each(one)]))
+  each: (value: unknown) => unknown = (inner) => inner,
+) => Object.fromEntries(Object.entries(value).map(([name, inner]) => [rename(name), each(inner)]))
 
 export const fromWire = <T>(wire: T): Fields<T> => fields(wire) as Fields<T>
 const fields = (wire: unknown): unknown =>
@@ -64,9 +64,9 @@ function onWire(schema: z.core.$ZodType, value: unknown): unknown {
     return value === undefined || value === null ? none : onWire(schema.unwrap(), value)
   }
   if (schema instanceof z.ZodArray)
-    return (value as unknown[]).map((one) => onWire(schema.element, one))
+    return (value as unknown[]).map((element) => onWire(schema.element, element))
   if (schema instanceof z.ZodUnion) {
-    const option = schema.options.find((one) => describes(one, value))
+    const option = schema.options.find((candidate) => describes(candidate, value))
     return option === undefined ? renamed(value as object, snake) : onWire(option, value)
   }
   if (schema instanceof z.ZodLiteral) return schema.value

@@ -51,7 +51,7 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
 async function refreshLocks({ metrics, store }: Deps): Promise<void> {
   const locks = await store.lockCounts()
   for (const kind of ['user', 'tenant', 'client'] as const)
-    metrics.openLocks.set({ kind }, locks.find((one) => one.kind === kind)?.open ?? 0)
+    metrics.openLocks.set({ kind }, locks.find((lock) => lock.kind === kind)?.open ?? 0)
 }
 
 /** Refreshed before the database is queried, because a full disk may be why it fails. */
@@ -75,7 +75,7 @@ async function refreshChecks(deps: Deps, checks: Checks): Promise<void> {
     for (const state of ['warning', 'failed'])
       metrics.checkFindings.set(
         { check: id, state },
-        wrong.filter((one) => one.check === id && one.state === state).length,
+        wrong.filter((candidate) => candidate.check === id && candidate.state === state).length,
       )
   const [end, kind] = [await microsoft.credentialEnd(), connection.current().credential?.kind]
   metrics.credentialExpiresAt.reset()

@@ -26,7 +26,7 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
   const { clientId, credential } = deps.connection.current()
   const [tenants, operator] = await Promise.all([allSeen(deps.store), operatorExists(deps.store)])
   const application = clientId !== undefined && credential !== undefined
-  const connected = tenants.length > 0 && tenants.every((one) => one.decided)
+  const connected = tenants.length > 0 && tenants.every((tenant) => tenant.decided)
   return setupPage(
     request,
     { title: 'Setting up the connection to Microsoft', result: resultOf(request.c), home: true },

@@ -41,13 +41,13 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
           <SelectField
             name="context"
             label={PROOF.context}
-            options={CONTEXTS.map((one) => [one, one])}
+            options={CONTEXTS.map((value) => [value, value])}
             chosen={context}
           />
           <SelectField
             name="phishing_resistant"
             label={PROOF.strong}
-            options={[['', PROOF.noStrong], ...CONTEXTS.map((one) => [one, one] as const)]}
+            options={[['', PROOF.noStrong], ...CONTEXTS.map((value) => [value, value] as const)]}
             chosen={phishingResistant ?? ''}
           />
         </Form>

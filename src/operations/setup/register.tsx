@@ -17,7 +17,7 @@ type Step = keyof typeof REGISTER_STEPS
 const valuesOf = (
   values: ReturnType<typeof registration>,
 ): Record<Step, readonly (readonly [value: string, words?: string])[]> => ({
-  redirectUris: values.redirectUris.map((one) => [one]),
+  redirectUris: values.redirectUris.map((uri) => [uri]),
   logoutUrl: [[values.logoutUrl]],
   credential: [],
   optionalClaims: [[values.optionalClaims.join(', ')]],

@@ -59,6 +59,6 @@ export async function seenOf(store: Store, tid: string): Promise<Seen | undefine
 export async function allSeen(store: Store): Promise<Seen[]> {
   const rows = (await store.listTenants()).filter((row) => row.removedAt === undefined)
   return (await Promise.all(rows.map((row) => seenOf(store, row.tid)))).filter(
-    (one) => one !== undefined,
+    (evidence) => evidence !== undefined,
   )
 }

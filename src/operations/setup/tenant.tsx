@@ -29,7 +29,7 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
   // A fix that only names this page says nothing here.
   const findings = found
     .filter(({ tid }) => tid === row.tid)
-    .map((one) => (one.fix?.includes(path) ? { ...one, fix: undefined } : one))
+    .map((finding) => (finding.fix?.includes(path) ? { ...finding, fix: undefined } : finding))
   return setupPage(
     request,
     { title: nameOf(row), result: resultOf(request.c) },

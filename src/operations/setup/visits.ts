@@ -65,7 +65,7 @@ async function leave(visiting: Visiting): Promise<Response> {
   const invitation = c.req.query('invitation') ?? ''
   const seen = await invited(visiting, invitation)
   if (seen === undefined) return tooLate(visiting)
-  const step = STEPS.find((one) => one === c.req.query('step'))
+  const step = STEPS.find((candidate) => candidate === c.req.query('step'))
   const proof = step === 'assert' ? proofToAssert(seen) : undefined
   if (step === undefined || (step === 'assert' && proof === undefined))
     return c.redirect(tenantsAddress(deps.config, invitation), 303)

@@ -21,5 +21,5 @@ export function appsOf(
         (tenants?.includes(user.tid) ?? true),
     )
   const opens = (client: Client): boolean => admits(client, { user, roles })
-  return { open: instances.filter(opens), closed: instances.filter((one) => !opens(one)) }
+  return { open: instances.filter(opens), closed: instances.filter((instance) => !opens(instance)) }
 }

@@ -59,14 +59,14 @@ async function listed(deps: Deps, session: Session, now: number): Promise<App[]>
       // The removal of an app has revoked its grants.
       const client = deps.clients.find(clientId)
       if (client === undefined) return []
-      const held = grants.filter((one) => one.clientId === clientId)
+      const held = grants.filter((grant) => grant.clientId === clientId)
       const since = held.length === 0 ? undefined : Math.min(...held.map(({ firstAt }) => firstAt))
-      const consent = consents.find((one) => one.clientId === clientId)
+      const consent = consents.find((candidate) => candidate.clientId === clientId)
       return [
         { clientId, metadata: client.metadata, sids: held.map(({ sid }) => sid), since, consent },
       ]
     })
-    .toSorted((one, other) => one.metadata.name.localeCompare(other.metadata.name))
+    .toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))
 }
 
 export async function homeFor(
@@ -183,7 +183,7 @@ export async function signOutOfApp(
   const actor = { kind: 'user', id: session.sub } as const
   // Read after the withdrawal: a code redeemed shortly before it has added a grant.
   const { grants } = await deps.store.appsOfUser(session.sub, now)
-  for (const { sid } of grants.filter((one) => one.clientId === clientId))
+  for (const { sid } of grants.filter((grant) => grant.clientId === clientId))
     await revoke(deps, {
       selector: { kind: 'grant', sid, clientId },
       reason: sid === session.sid ? 'signed_out' : 'signed_out_remotely',

@@ -32,6 +32,7 @@ export async function sessionsPage(
   ])
   const reported = events.find(({ kind, at }) => kind === 'reported' && now - at < TRACE_SECONDS)
   const isHere = ({ sid }: Session) => sid === current.sid
+  const hereFirst = live.toSorted((a, b) => Number(isHere(b)) - Number(isHere(a)))
   const csrf = request.csrf(accountPurpose(current))
   const addresses = isFresh(current, now)
     ? await Promise.all(live.map((session) => deps.store.signInAddress(session)))
@@ -64,15 +65,15 @@ export async function sessionsPage(
         )}
         <p class="soft">{t.sessions.intro}</p>
         <ul class="rows">
-          {[...live.filter(isHere), ...live.filter((one) => !isHere(one))].map((one) => (
+          {hereFirst.map((session) => (
             <Row
               apps={instancesOf(
                 deps,
-                grants.filter(({ sid }) => sid === one.sid),
+                grants.filter(({ sid }) => sid === session.sid),
               )}
-              network={network(addresses[live.indexOf(one)])}
-              current={isHere(one)}
-              {...{ session: one, csrf, now, t }}
+              network={network(addresses[live.indexOf(session)])}
+              current={isHere(session)}
+              {...{ session, csrf, now, t }}
             />
           ))}
         </ul>

@@ -310,7 +310,8 @@ async function lockOfOperator(
   const isConsole =
     purpose.kind === 'instance' && clients.find(purpose.request.clientId)?.source === 'broker'
   const isOperator =
-    user.tid === connection.current().operatorTenant && roles.some((one) => OPERATORS.includes(one))
+    user.tid === connection.current().operatorTenant &&
+    roles.some((role) => OPERATORS.includes(role))
   const kind = why === 'user_locked' ? 'user' : 'tenant'
   if (!isConsole || !isOperator || why !== `${kind}_locked`) return undefined
   const which = lockKey({ kind, tid: user.tid, oid: user.oid })

@@ -457,8 +457,8 @@ export const notConnectedPage = ({ t }: PageView, missing: readonly string[]): P
     <>
       <p>{t.notConnected.missing}</p>
       <ul class="bullets">
-        {missing.map((one) => (
-          <li>{one}</li>
+        {missing.map((name) => (
+          <li>{name}</li>
         ))}
       </ul>
       <p class="soft small">

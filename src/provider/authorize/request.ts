@@ -311,7 +311,7 @@ const PROMPTS: readonly string[] = ['none', 'login', 'select_account', 'consent'
 
 function readPrompt(value: string | undefined): Prompt[] {
   const prompts = splitList(value)
-  const unknown = prompts.find((one) => !PROMPTS.includes(one))
+  const unknown = prompts.find((prompt) => !PROMPTS.includes(prompt))
   if (unknown !== undefined)
     throw new OAuthError(
       'invalid_request',

@@ -20,7 +20,7 @@ export async function openApiDocument(
   { app, opsApp }: { app: Hono; opsApp: Hono },
 ): Promise<Document> {
   const [open, operators] = await Promise.all(
-    [app, opsApp].map((one) => generateSpecs(one, { excludeStaticFile: false })),
+    [app, opsApp].map((api) => generateSpecs(api, { excludeStaticFile: false })),
   )
   const servers = [
     {

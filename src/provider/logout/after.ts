@@ -47,7 +47,7 @@ export function readDone(
   if (done?.back === undefined) return done
   const { back, clientId } = done
   const isRegistered = addressesOf(clients, clientId).some(
-    (one) => back === one || back.startsWith(withState(one)),
+    (address) => back === address || back.startsWith(withState(address)),
   )
   return isRegistered ? done : { ...done, back: undefined }
 }

@@ -82,13 +82,13 @@ async function signedInAt(
   now: number,
 ): Promise<{ apps: readonly string[]; others: number }> {
   const live = await deps.store.liveSessionsOf(sub, now)
-  const here = live.find((one) => one.session.sid === sid)?.participants ?? []
+  const here = live.find((session) => session.session.sid === sid)?.participants ?? []
   return {
     apps: namesOf(
       deps.clients,
-      here.map((one) => one.clientId),
+      here.map((participant) => participant.clientId),
     ),
-    others: live.filter((one) => one.session.sid !== sid).length,
+    others: live.filter((session) => session.session.sid !== sid).length,
   }
 }
 

@@ -81,7 +81,7 @@ async function endSession(
 ): Promise<Done> {
   const all = scope === 'everywhere'
   const participants = all
-    ? (await deps.store.liveSessionsOf(sub, now)).flatMap((one) => one.participants)
+    ? (await deps.store.liveSessionsOf(sub, now)).flatMap((session) => session.participants)
     : await deps.store.participants(sid)
   const answer = await revoke(deps, {
     selector: all ? { kind: 'subject', sub } : { kind: 'session', sid },

@@ -162,7 +162,7 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
   return done.clientIds.flatMap((clientId) => {
     const client = deps.clients.find(clientId)
     if (client === undefined) return []
-    const part = receipt?.participants.find((one) => one.clientId === clientId)
+    const part = receipt?.participants.find((participant) => participant.clientId === clientId)
     return { name: client.metadata.name, ...progressOf(part, client, now - done.at) }
   })
 }

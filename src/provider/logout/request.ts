@@ -75,7 +75,7 @@ async function readHint(deps: Pick<Deps, 'keys'>, jwt: string, now: number) {
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
   if (claims === undefined || typeof claims.sub !== 'string') return undefined
   const audience = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]).filter(
-    (one): one is string => typeof one === 'string',
+    (candidate): candidate is string => typeof candidate === 'string',
   )
   if (audience.length === 0) return undefined
   return {

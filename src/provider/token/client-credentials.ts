@@ -103,7 +103,7 @@ function ownAudience(
     return undefined
   }
   if (others.length > 0) {
-    const [own] = [api, ...others].filter((one) => one !== undefined)
+    const [own] = [api, ...others].filter((ownApi) => ownApi !== undefined)
     throw new OAuthError(
       'invalid_scope',
       `Request ${own?.scopes.join(' and ')} without other scopes: their tokens are for ${own?.name} only.`,

@@ -71,8 +71,8 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
   const states = new Map<string, string | undefined>()
   for (const tid of graphTenants(deps)) states.set(tid, await clientStateOf(deps, tid))
   const work: MicrosoftWork[] = []
-  for (const one of value) {
-    const read = notification.safeParse(one)
+  for (const element of value) {
+    const read = notification.safeParse(element)
     const expected = read.success ? states.get(read.data.tenantId) : undefined
     if (
       !read.success ||
@@ -98,11 +98,11 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
  */
 async function keep(deps: Deps, believed: readonly MicrosoftWork[]): Promise<void> {
   const work: MicrosoftWork[] = []
-  for (const one of believed)
+  for (const microsoftWork of believed)
     if (
-      one.kind === 'tend_subscription' ||
-      (await deps.store.findSubjectByUser(one.tid, one.oid)) !== undefined
+      microsoftWork.kind === 'tend_subscription' ||
+      (await deps.store.findSubjectByUser(microsoftWork.tid, microsoftWork.oid)) !== undefined
     )
-      work.push(one)
+      work.push(microsoftWork)
   if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
 }

@@ -25,12 +25,16 @@ const TIMEOUT_MS = 5_000
 const MOST_BYTES = 512 * 1024
 
 export function openIssuers(deps: Pick<Deps, 'config' | 'clock' | 'outbound' | 'log'>): Issuers {
-  const known = deps.config.signals.issuers.map((one): KnownIssuer => ({
-    ...one,
-    keys: keysOf(deps, one),
+  const known = deps.config.signals.issuers.map((issuer): KnownIssuer => ({
+    ...issuer,
+    keys: keysOf(deps, issuer),
   }))
   const of = (kind: SignalIssuer['kind']) =>
-    new Map(known.filter((one) => one.kind === kind).map((one) => [one.issuer, one]))
+    new Map(
+      known
+        .filter((knownIssuer) => knownIssuer.kind === kind)
+        .map((knownIssuer) => [knownIssuer.issuer, knownIssuer]),
+    )
   return { secevent: of('secevent'), oidc: of('oidc') }
 }
 

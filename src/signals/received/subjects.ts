@@ -71,7 +71,9 @@ async function ofAliases(
   )
     return undefined
   const named = identifiers.filter(({ format }) => !NOT_LOOKED_UP.includes(format))
-  const users = await Promise.all(named.map((one) => ofUser(deps, issuer, { ...one, ...tenant })))
+  const users = await Promise.all(
+    named.map((identifier) => ofUser(deps, issuer, { ...identifier, ...tenant })),
+  )
   return users.every((user) => user?.sub === users[0]?.sub) ? users[0] : undefined
 }
 
@@ -106,7 +108,7 @@ async function ofUser(
     if (iss === deps.config.issuer) return bySub(deps, issuer, text(given.sub))
     const tid = deps.connection
       .current()
-      .tenants.find((one) => iss === `${deps.config.entra.authority}/${one}/v2.0`)
+      .tenants.find((tenant) => iss === `${deps.config.entra.authority}/${tenant}/v2.0`)
     return byObject(deps, issuer, tid, text(given.sub))
   }
   const only = issuer.tenants?.length === 1 ? issuer.tenants[0] : undefined

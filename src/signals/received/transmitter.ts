@@ -97,7 +97,7 @@ const configuration = z.object({
   verification_endpoint: z.url().optional(),
   status_endpoint: z.url().optional(),
 })
-const streams = z.union([z.array(stream), stream.transform((one) => [one])])
+const streams = z.union([z.array(stream), stream.transform((single) => [single])])
 const statusShape = z.object({ status: z.string().regex(/^\w{1,40}$/) })
 const polled = z.object({
   sets: z.record(z.string().max(512), z.string()),
@@ -219,7 +219,9 @@ function finding(
 ): () => Promise<Stream | undefined> {
   let id: string | undefined
   const read = async (url: string): Promise<Stream | undefined> =>
-    parsed(streams, await call({ method: 'GET', url }), url).find((one) => isOurs(one, own))
+    parsed(streams, await call({ method: 'GET', url }), url).find((candidate) =>
+      isOurs(candidate, own),
+    )
   const byId = async (url: string): Promise<Stream | undefined> => {
     if (id === undefined) return undefined
     try {

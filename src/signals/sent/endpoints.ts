@@ -45,7 +45,7 @@ const body400 = {
   415: rejected('The body is not JSON.'),
 } as const
 const unknown404 = { 404: rejected('The client has no stream of this id.') } as const
-const one: Answer = ['The stream.', json(shown)]
+const answer: Answer = ['The stream.', json(shown)]
 const query = z.object({ stream_id: text })
 
 const statusSchema = z.object({
@@ -68,7 +68,7 @@ const CREATE: Description = {
   ...manage,
   body: json(creating),
   answers: {
-    201: one,
+    201: answer,
     ...body400,
     ...rejections,
     409: rejected('The client already has a stream.'),
@@ -91,14 +91,14 @@ const UPDATE: Description = {
   summary: 'Changes the members that are sent, and keeps the others',
   ...manage,
   body: json(updating),
-  answers: { 200: one, ...body400, ...rejections, ...unknown404, ...limited },
+  answers: { 200: answer, ...body400, ...rejections, ...unknown404, ...limited },
 }
 const REPLACE: Description = {
   id: 'replaceOwnStream',
   summary: 'Replaces all members that the receiver supplies',
   ...manage,
   body: json(replacing),
-  answers: { 200: one, ...body400, ...rejections, ...unknown404, ...limited },
+  answers: { 200: answer, ...body400, ...rejections, ...unknown404, ...limited },
 }
 const DELETE: Description = {
   id: 'deleteOwnStream',

@@ -76,7 +76,9 @@ export class Polls {
       error: err.replaceAll(/[^\w]/g, '_').slice(0, 40),
     }))
     const results = [
-      ...ack.filter((one) => setErrs[one] === undefined).map((delivery) => ({ delivery })),
+      ...ack
+        .filter((candidate) => setErrs[candidate] === undefined)
+        .map((delivery) => ({ delivery })),
       ...errors,
     ]
     if (results.length > 0)

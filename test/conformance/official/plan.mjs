@@ -43,7 +43,7 @@ export async function runPlan({ planName, variant, config, only }, work) {
   )
   const results = []
   for (const { testModule, variant: own } of plan.modules.filter(
-    (one) => only === undefined || only.split(',').includes(one.testModule),
+    (module) => only === undefined || only.split(',').includes(module.testModule),
   )) {
     const { id } = await api(
       'POST',
@@ -65,7 +65,7 @@ export async function runPlan({ planName, variant, config, only }, work) {
 async function resultOf(id, module, note) {
   const { result, status } = await api('GET', `/api/info/${id}`)
   const log = await api('GET', `/api/log/${id}`)
-  const of = (...kinds) => log.filter((one) => kinds.includes(one.result))
+  const of = (...kinds) => log.filter((candidate) => kinds.includes(candidate.result))
   const problems = of('FAILURE', 'WARNING').map(({ result: kind, src, msg, requirements }) => ({
     kind,
     src,

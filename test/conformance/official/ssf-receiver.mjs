@@ -53,7 +53,7 @@ async function start(issuer, stream) {
     AUTH === 'static'
       ? { token: TOKEN }
       : { token_endpoint: `${issuer}/token`, client_id, client_secret, scope }
-  const one = {
+  const subscription = {
     issuer,
     jwks_uri: `${issuer}/jwks`,
     audience: BROKER,
@@ -62,7 +62,7 @@ async function start(issuer, stream) {
     stream: { ...authorization, ...stream },
   }
   const file = path.resolve(dir, 'signal-issuers.yaml')
-  fs.writeFileSync(file, JSON.stringify({ issuers: [one] }))
+  fs.writeFileSync(file, JSON.stringify({ issuers: [subscription] }))
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: path.resolve(dir, 'tls/ca.pem') }
   const args = ['dist/demo/main.js', '--json', '--public-url', BROKER, '--signal-issuers', file]
   const cwd = path.join(import.meta.dirname, '../../..')
@@ -126,7 +126,7 @@ const STEPS = {
 async function logHas(id, patterns) {
   for (const until = Date.now() + LONGEST_MS; Date.now() < until; await sleep(500)) {
     const log = await api('GET', `/api/log/${id}`)
-    if (patterns.every((one) => log.some(({ msg }) => one.test(msg ?? '')))) return
+    if (patterns.every((pattern) => log.some(({ msg }) => pattern.test(msg ?? '')))) return
   }
   throw new Error(`the suite did not see ${patterns.join(', ')}`)
 }
@@ -140,7 +140,7 @@ async function isSettled(id, starts) {
   for (let quiet = 0; quiet < 10; await sleep(500)) {
     const log = await api('GET', `/api/log/${id}`)
     const [made, pushed] = [/^Created SET for event/, /^Got receiver push endpoint response/].map(
-      (one) => log.filter(({ msg }) => one.test(msg ?? '')).length,
+      (pattern) => log.filter(({ msg }) => pattern.test(msg ?? '')).length,
     )
     quiet = made >= starts && made === pushed ? quiet + 1 : 0
   }

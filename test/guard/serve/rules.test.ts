@@ -188,7 +188,8 @@ describe('which rules decide', () => {
         )
         if (
           matching.some(
-            (one) => one.public === undefined && one.path.replace('/*', '').length === longest,
+            (candidate) =>
+              candidate.public === undefined && candidate.path.replace('/*', '').length === longest,
           )
         )
           expect(ruling(rules, { path })).not.toBe('public')
@@ -351,10 +352,10 @@ describe('the rules file', () => {
       { requiredKeys: [] },
     )
     fc.assert(
-      fc.property(document, (one) => {
-        expect([one, readRules(JSON.stringify(one)).ok]).toEqual([
-          one,
-          isValid(JSON.parse(JSON.stringify(one))),
+      fc.property(document, (given) => {
+        expect([given, readRules(JSON.stringify(given)).ok]).toEqual([
+          given,
+          isValid(JSON.parse(JSON.stringify(given))),
         ])
       }),
       { numRuns: 3000 },

@@ -57,23 +57,23 @@ function faultsOfProcesses(
   all: readonly BrokerProcess[],
   lines: ReadonlyMap<BrokerProcess, Line>,
 ): Row {
-  const one = ({ gapMs }: Chance): BrokerProcess => all[gapMs % all.length] as BrokerProcess
+  const brokerOf = ({ gapMs }: Chance): BrokerProcess => all[gapMs % all.length] as BrokerProcess
   const ended = (how: 'SIGKILL' | 'SIGTERM') => async (chance: Chance) => {
-    const victim = one(chance)
+    const victim = brokerOf(chance)
     await victim.end(how)
     await sleep(how === 'SIGKILL' ? chance.shortMs : 0)
     await victim.start()
   }
   const cut = (how: 'refuse' | 'swallow') => async (chance: Chance) => {
-    const line = lines.get(one(chance))
+    const line = lines.get(brokerOf(chance))
     await line?.[how]()
     await sleep(chance.longMs)
     await line?.repair()
-    await isReady(one(chance))
+    await isReady(brokerOf(chance))
   }
   return {
     [`${what} killed`]: ended('SIGKILL'),
-    [`${what} paused`]: (chance) => paused([one(chance).pid ?? 0], chance.longMs),
+    [`${what} paused`]: (chance) => paused([brokerOf(chance).pid ?? 0], chance.longMs),
     [`${what} restarted`]: ended('SIGTERM'),
     [`${what}: its line to Postgres swallows`]: cut('swallow'),
     [`${what}: its line to Postgres refuses`]: cut('refuse'),
@@ -149,14 +149,14 @@ const faultsOfPooler = (pooler: Pooler, brokers: readonly BrokerProcess[]): Row 
 
 /** Waits until every broker has recovered by itself. */
 export async function allReady(brokers: readonly BrokerProcess[]): Promise<void> {
-  for (const one of brokers) await isReady(one)
+  for (const brokerOf of brokers) await isReady(brokerOf)
 }
 
 /** Waits until a broker has recovered by itself. */
-const isReady = (one: BrokerProcess) =>
+const isReady = (broker: BrokerProcess) =>
   until(
     'the broker is ready again',
-    async () => (await fetch(`${one.ops}/readyz`)).status === 200,
+    async () => (await fetch(`${broker.ops}/readyz`)).status === 200,
     120,
   )
 

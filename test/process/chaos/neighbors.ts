@@ -90,7 +90,8 @@ export class Neighbors {
       ).get<{ pending: { client_id: string; pending: number }[] }>('/status')
       return DEAD.every(
         (name) =>
-          (pending.find((one) => one.client_id === name)?.pending ?? 0) >= this.#sids.length,
+          (pending.find((candidate) => candidate.client_id === name)?.pending ?? 0) >=
+          this.#sids.length,
       )
     }
     await until(

@@ -62,7 +62,7 @@ export function registrationOf(
   city: string,
   instances: readonly Instance[],
 ): Record<string, unknown> {
-  const logoutUri = instances.find((one) => one.city === city)?.logoutUri
+  const logoutUri = instances.find((instance) => instance.city === city)?.logoutUri
   return {
     ...(logoutUri !== undefined && { backchannel_logout_uris: [logoutUri] }),
     logout_by: city === BY_SUB ? 'sub' : 'sid',
@@ -139,7 +139,7 @@ export async function judged(scene: Scene, begunMs: number): Promise<RunReport> 
     seed: scene.options.seed,
     revocations: acknowledged(scene),
     sessions: sessions.length,
-    stillSignedIn: sessions.filter((one) => one.ended === undefined).length,
+    stillSignedIn: sessions.filter((session) => session.ended === undefined).length,
     ...verdict,
     faults: scene.faults.counts,
     seconds: Math.round((performance.now() - begunMs) / 1000),

@@ -95,7 +95,7 @@ export class User {
   }
 
   get live(): KnownSession[] {
-    return this.sessions.filter((one) => one.ended === undefined)
+    return this.sessions.filter((session) => session.ended === undefined)
   }
 
   /** Signs in, refreshes sometimes, and is signed out once. */
@@ -188,9 +188,9 @@ export class User {
         ),
       )
     const ended = wide ? this.live : [session]
-    for (const one of ended) {
-      one.ended = wide ? 'user' : 'session'
-      one.act = `${how} of ${session.sid} at ${new Date().toISOString()}`
+    for (const knownSession of ended) {
+      knownSession.ended = wide ? 'user' : 'session'
+      knownSession.act = `${how} of ${session.sid} at ${new Date().toISOString()}`
     }
     this.acknowledged++
     await this.#acknowledged?.(ended)

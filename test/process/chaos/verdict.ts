@@ -35,7 +35,7 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
       const { revocations } = await (
         await broker()
       ).get<{ revocations: { fan_out: string }[] }>('/revocations?limit=1000')
-      if (revocations.some((one) => one.fan_out === 'pending'))
+      if (revocations.some((revocation) => revocation.fan_out === 'pending'))
         throw new Error('A fan-out is pending.')
       const { pending } = await (
         await broker()
@@ -54,7 +54,7 @@ export async function judge(parts: {
   broker: Broker
 }): Promise<Verdict> {
   const { world, users, instances, broker } = parts
-  const delivered = new Map(instances.map((one) => [one.city, one.delivered()]))
+  const delivered = new Map(instances.map((instance) => [instance.city, instance.delivered()]))
   // A delivery has attempts for a day, so one that has failed within this run has lost its
   // schedule.
   const failed = await given(broker, 'failed')
@@ -95,7 +95,8 @@ async function given(broker: Broker, state: string): Promise<Pending[]> {
  */
 function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered[]): void {
   const wrong = heard.find(
-    (one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev),
+    (delivered) =>
+      delivered.sid === session.sid || (delivered.sub === session.sub && delivered.rev > seat.rev),
   )
   if (wrong)
     throw new Violation(
@@ -112,12 +113,18 @@ function heardOf(parts: {
 }): void {
   const { session, seat, heard, visible } = parts
   if (
-    heard.some((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
+    heard.some(
+      (delivered) =>
+        delivered.sid === session.sid ||
+        (delivered.sub === session.sub && delivered.rev > seat.rev),
+    )
   )
     return
   if (
     visible.some(
-      (one) => one.client_id === seat.city && (one.sid === session.sid || one.sub === session.sub),
+      (pending) =>
+        pending.client_id === seat.city &&
+        (pending.sid === session.sid || pending.sub === session.sub),
     )
   )
     return

@@ -63,13 +63,13 @@ class VolumeRounds {
     const all = [...cluster.brokers, ...cluster.workers]
     for (const user of users) await user.signIn(world.instances.slice(0, 1))
     const revoking = random.one(cluster.brokers)
-    const others = random.shuffled(all.filter((one) => one !== revoking))
+    const others = random.shuffled(all.filter((broker) => broker !== revoking))
     // These know less than the others, because they stop before the revocations.
     const stopped = others.slice(0, random.between(0, others.length))
-    const running = all.filter((one) => !stopped.includes(one))
-    for (const one of stopped) await one.end('SIGTERM')
+    const running = all.filter((broker) => !stopped.includes(broker))
+    for (const broker of stopped) await broker.end('SIGTERM')
     await this.#volume.copy()
-    await allReady(running.filter((one) => cluster.brokers.includes(one)))
+    await allReady(running.filter((broker) => cluster.brokers.includes(broker)))
     const epoch = await this.#epoch()
     const victims: KnownSession[] = []
     for (const user of random.some(users)) {
@@ -97,8 +97,8 @@ class VolumeRounds {
     const { cluster, watch } = this.#scene
     const ending = new AbortController()
     const busy = [
-      ...cluster.brokers.map(async (one) => {
-        while (!ending.signal.aborted) await this.#append(one)
+      ...cluster.brokers.map(async (broker) => {
+        while (!ending.signal.aborted) await this.#append(broker)
       }),
       (async () => {
         while (!ending.signal.aborted) await watch.ended(victims)
@@ -136,17 +136,17 @@ class VolumeRounds {
   ): Promise<void> {
     const how = this.#random.one(['SIGKILL', 'SIGTERM'] as const)
     await sleep(MARKED_MS)
-    await Promise.all(running.map((one) => one.end(how)))
+    await Promise.all(running.map((broker) => broker.end(how)))
     await this.#volume.putBack()
     await this.#start(this.#random.shuffled(all), many)
   }
 
   /** Starts one after another. Each broker revokes as soon as it serves. */
   async #start(all: readonly BrokerProcess[], many: number): Promise<void> {
-    for (const one of all) {
-      await one.start()
-      if (this.#scene.cluster.brokers.includes(one))
-        for (let n = 0; n < many; n++) await this.#append(one)
+    for (const broker of all) {
+      await broker.start()
+      if (this.#scene.cluster.brokers.includes(broker))
+        for (let n = 0; n < many; n++) await this.#append(broker)
     }
   }
 

@@ -47,7 +47,7 @@ interface ClusterOptions {
 export async function openCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const closing: (() => unknown)[] = []
   const close = async (): Promise<void> => {
-    for (const one of closing.splice(0).reverse()) await one()
+    for (const stop of closing.splice(0).reverse()) await stop()
   }
   try {
     return { ...(await open(options, closing)), close }
@@ -101,8 +101,8 @@ async function open(
   const workers = await siblings(workerCount, { program: [CMB, 'work', '--only', 'all'] })
   // Prepared one after the other, then started together.
   const all = [...brokers, ...workers]
-  for (const one of all) await options.prepare?.(one, postgres)
-  await Promise.all(all.map((one) => one.start()))
+  for (const broker of all) await options.prepare?.(broker, postgres)
+  await Promise.all(all.map((broker) => broker.start()))
   const proxy = await startHaproxy(port, brokers)
   closing.push(() => proxy.close())
   await until(

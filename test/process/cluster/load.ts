@@ -28,7 +28,7 @@ export function startLoad(world: TestWorld, users: number): Load {
     longestMs: 0,
   }
   const stopped = new AbortController()
-  const one = async <T>(what: string, act: () => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(what: string, act: () => Promise<T>): Promise<T | undefined> => {
     const begun = performance.now()
     state.requests++
     try {
@@ -45,11 +45,11 @@ export function startLoad(world: TestWorld, users: number): Load {
     const instance = world.instances[n % world.instances.length] as TestInstance
     while (!stopped.signal.aborted) {
       const browser = newBrowser()
-      const session = await one('sign-in', () => world.signIn(browser, instance))
+      const session = await attempt('sign-in', () => world.signIn(browser, instance))
       if (session === undefined) continue
       const sid = sidOf(session.tokens.id_token)
       await work(session.tokens, instance, browser)
-      const page = await one('sign-out', async () =>
+      const page = await attempt('sign-out', async () =>
         mustBeOk(await world.signOut(browser, 'device')),
       )
       if (page !== undefined) state.signedOut.push({ sid, instance })
@@ -63,9 +63,10 @@ export function startLoad(world: TestWorld, users: number): Load {
     let tokens = first
     for (let n = 0; n < REFRESHES && !stopped.signal.aborted; n++) {
       tokens =
-        (await one('refresh', () => world.refresh(instance, tokens.refresh_token ?? ''))) ?? tokens
-      await one('introspection', () => introspect(world, instance, tokens.access_token))
-      await one('account page', async () =>
+        (await attempt('refresh', () => world.refresh(instance, tokens.refresh_token ?? ''))) ??
+        tokens
+      await attempt('introspection', () => introspect(world, instance, tokens.access_token))
+      await attempt('account page', async () =>
         mustBeOk(await browser.get(`${world.broker.issuer}/account`)),
       )
     }

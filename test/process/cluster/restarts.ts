@@ -54,8 +54,8 @@ export async function runRestarts({
     await until('requests are answered', () => load.requests > 20)
     let [rounds, restarts] = [0, 0]
     for (; rounds === 0 || performance.now() - begun < seconds * 1000; rounds++) {
-      for (const one of [...cluster.brokers, ...cluster.workers]) {
-        await restart(one, cluster)
+      for (const broker of [...cluster.brokers, ...cluster.workers]) {
+        await restart(broker, cluster)
         restarts++
       }
       say(

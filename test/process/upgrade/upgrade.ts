@@ -97,7 +97,7 @@ async function mustNotStart(broker: BrokerProcess, from: Version): Promise<void>
   runsFrom(broker, from)
   const error = await broker.start().then(
     () => undefined,
-    (one: Error) => one,
+    (result: Error) => result,
   )
   if (!/newer version/.test(error?.message ?? ''))
     throw new Error('The older version took the database of the newer one.', { cause: error })
@@ -141,7 +141,7 @@ export async function upgradeOnSqlite({
     await goesOn(load)
     await load.stop()
     const unexpected = load.failures.filter(
-      (one) => atOf(one) < askedAtMs || atOf(one) > startedAtMs + LATE_MS,
+      (failure) => atOf(failure) < askedAtMs || atOf(failure) > startedAtMs + LATE_MS,
     )
     const judged = await judge({ brokers: [broker], proxyLog: [] }, load, guards)
     say(`SQLite, ${from.version} to ${to.version}: down for ${startedAtMs - endedAtMs} ms.`)
@@ -180,18 +180,18 @@ async function goBack(cluster: Cluster, from: Version, backup: string): Promise<
   const { brokers, workers, postgres } = cluster
   const [first] = brokers as [BrokerProcess]
   const all = [...brokers, ...workers]
-  await Promise.all(all.map((one) => one.end('SIGTERM')))
+  await Promise.all(all.map((broker) => broker.end('SIGTERM')))
   await mustNotStart(first, from)
   await sql(postgres.url('postgres'), 'CREATE DATABASE broker_restored')
   const url = postgres.url('broker_restored')
   await cmb(from, {}, 'migrate', '--to', url)
   await cmb(from, first.env, 'restore', backup, '--to', url, '--yes')
-  for (const one of all) {
-    one.env.BROKER_DATABASE_URL = url
-    rmSync(join(one.env.BROKER_DATA_DIR ?? '', 'postgres.mark'), { force: true })
-    runsFrom(one, from)
+  for (const broker of all) {
+    broker.env.BROKER_DATABASE_URL = url
+    rmSync(join(broker.env.BROKER_DATA_DIR ?? '', 'postgres.mark'), { force: true })
+    runsFrom(broker, from)
   }
-  await Promise.all(all.map((one) => one.start()))
+  await Promise.all(all.map((broker) => broker.start()))
   await until(
     'the proxy passes requests on',
     async () => (await fetch(`${first.issuer}/healthz`)).ok,
@@ -224,11 +224,11 @@ export async function upgradeOnPostgres({
 
     say((await cmb(to, {}, 'migrate', '--to', databaseUrl)).trim())
     await goesOn(load)
-    for (const one of [...brokers, ...workers]) {
-      runsFrom(one, to)
-      await restart(one, cluster)
+    for (const broker of [...brokers, ...workers]) {
+      runsFrom(broker, to)
+      await restart(broker, cluster)
     }
-    for (const one of [...brokers, ...workers]) await mustRun(one, to)
+    for (const broker of [...brokers, ...workers]) await mustRun(broker, to)
     await sessions.mustBeAsBefore()
     await goesOn(load)
     await load.stop()
