@@ -262,6 +262,7 @@ export const KEYS = [
     'What you need besides the feed',
     'An unknown `kid` fetches the JWKS at most once in 5 s, and then again.',
     [
+      set({ lease_seconds: 60 }),
       ...READY,
       unknownKey,
       fromHere('/jwks'),

@@ -244,9 +244,11 @@ export const POLLS = [
       check('reject'),
       set({ epoch: 'epoch-b', seq: 50 }),
       revoke(60, { kind: 'everything' }, { unsent: true }),
+      // So far on that the entry is in no overlap.
+      revoke(200, session('s_x'), { unsent: true }),
       check('reject', { sid: 's_2', rev: 59 }),
       checkAtOnce('accept', { rev: 60 }),
-      checkAtOnce('reject', { sid: 's_2', rev: 90, iat: -60 }),
+      checkAtOnce('reject', { sid: 's_2', rev: 290, iat: -60 }),
     ],
   ),
   feed(

@@ -205,8 +205,11 @@ export const STREAMS = [
   feed('the broker ends the stream', 'Follow', 'After `end`, connect again and resume.', [
     ...READY,
     connection(),
-    { do: 'send', event: 'end', data: { why: 'shutdown' } },
-    connection({ within_ms: 1500, resumes: { epoch: 'epoch-a', at_most: 100 } }),
+    ...['shutdown', 'client_removed', 'credential'].flatMap((why) => [
+      { do: 'send', event: 'end', data: { why } },
+      connection({ within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 100 } }),
+      check('accept'),
+    ]),
     ...applied(101),
     checkAtOnce('accept'),
   ]),
@@ -787,7 +790,7 @@ export const STREAMS = [
       check('accept'),
       reported(100, { members: { without_lease: 'introspect' } }),
       set({ silent: true }),
-      checkAgain('accept', { for_leases: 1.3 }),
+      checkAgain('accept', { for_leases: 2 }),
       atLeast('/introspect', 1),
       revoke(101, session('s_1'), { unsent: true }),
       checkAgain('reject', { at_once: true }),
