@@ -69,6 +69,7 @@ const PAGES = [
   ['replace-secret', '/ops/clients/melbourne/secrets/replace'],
   ['search', '/ops/search?q=contoso'],
   ['keys', '/ops/keys'],
+  ['replace-keys', '/ops/keys/rotate?how=emergency'],
   ['audit', '/ops/audit'],
   ['further-back', '/ops/revocations?reason=client_removed'],
 ] as const
@@ -103,7 +104,13 @@ test('the console fits on every page at every width, and axe objects to nothing,
   const { pageOfRevocations } = rig.store
   rig.store.pageOfRevocations = (input) =>
     pageOfRevocations({ ...input, most: input.reason === undefined ? input.most : 2 })
-  for (const [name, path] of [...PAGES, ['user', `/ops/users/${user?.sub}`] as const]) {
+  const [delivery] = await rig.store.listDeliveries({ state: 'failed', limit: 1 })
+  const pages = [
+    ...PAGES,
+    ['user', `/ops/users/${user?.sub}`],
+    ['delivery', `/ops/deliveries/${delivery?.id}`],
+  ] as const
+  for (const [name, path] of pages) {
     await page.setViewportSize({ width: 320, height: 800 })
     await page.goto(ops + path)
     for (const { look, width, colorScheme } of LOOKS) {

@@ -272,6 +272,23 @@ describe('what the pages show', () => {
     }
   })
 
+  test.each([
+    ['HTTP 500', 'answers with an error', 'look at its own log'],
+    ['no answer in time', 'does not answer in time', 'It takes connections and is stuck'],
+    ['connection refused', 'does not answer', 'Start the instance'],
+  ])(
+    'an address with “%s”: the instance %s, and what to do about it',
+    async (failure, why, fix) => {
+      await rig.register('Sydney')
+      const [target] = await rig.store.listTargets()
+      const state = { targetId: target?.targetId ?? '', failuresInARow: 3, waiting: 0, running: 0 }
+      rig.queue.states = [{ ...state, breaker: 'open', lastFailure: failure }]
+      const { text } = await (await atConsole(rig, 'operator')).get('/ops')
+      expect(text).toContain(`Case Manager Sydney ${why}: ${failure}.`)
+      expect(/What to do: (.*?\.) /.exec(text)?.[1]).toContain(fix)
+    },
+  )
+
   test('when a logout address last answered, because the broker does not know whether it answers now', async () => {
     await rig.register('Sydney')
     const [target] = await rig.store.listTargets()
