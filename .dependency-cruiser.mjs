@@ -133,7 +133,7 @@ export default {
       name: 'the-contract-knows-no-http',
       comment: 'Acts return values. Only api and pages make responses of them.',
       severity: 'error',
-      from: { path: '^src/operations/contract/' },
+      from: { path: '^src/operations/(contract|acts)/' },
       to: { path: '(^|node_modules/)hono(/|$)|^src/pages/download[.]ts$' },
     },
     {

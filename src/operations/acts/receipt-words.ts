@@ -12,16 +12,19 @@ type Participant = Receipt['participants'][number]
 type Claim = Participant['tokens']
 type When = (atMs: number) => string
 
+/** Returns the time of a claim. Every claim has one, except where there is no bound. */
+const timeOf = ({ no_later_than_ms: at }: Claim): number => Number(at)
+
 /** Returns how long after its acknowledgment a revocation was enforced. */
-function after(from: number, { by, no_later_than_ms: at }: Claim, leaseSeconds: number): string {
-  if (at === null) return ''
-  const bound = by === 'report' && at === from + leaseSeconds * 1000 ? ' at most' : ''
+function after(from: number, claim: Claim, leaseSeconds: number): string {
+  const at = timeOf(claim)
+  const bound = claim.by === 'report' && at === from + leaseSeconds * 1000 ? ' at most' : ''
   return `after ${span(Math.max(0, at - from))}${bound}`
 }
 
 function tokenWords(from: number, { tokens, lease_seconds: lease }: Participant, when: When) {
-  const { state, by, no_later_than_ms: at } = tokens
-  const time = at === null ? '' : when(at)
+  const { state, by } = tokens
+  const time = when(timeOf(tokens))
   if (state === 'bounded')
     return by === 'expiry' ? `accepted until they expire, ${time}` : `accepts none from ${time} on`
   if (by === 'expiry') return `all have expired, ${time}`
@@ -31,9 +34,9 @@ function tokenWords(from: number, { tokens, lease_seconds: lease }: Participant,
 }
 
 function sessionWords(from: number, { sessions, lease_seconds: lease }: Participant, when: When) {
-  const { state, by, no_later_than_ms: at } = sessions
+  const { state, by } = sessions
   if (state === 'not_bounded') return 'may still be open'
-  const time = at === null ? '' : when(at)
+  const time = when(timeOf(sessions))
   if (state === 'bounded') return `open until ${time} at most`
   if (by === 'none') return 'none to end'
   if (by === 'lease') return `ended by ${time}, when its leases ended`
