@@ -1,3 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 import { startCmb } from './cmb.ts'
@@ -34,8 +37,10 @@ describe('cmb keys', () => {
 
   test('rotate publishes the next key ahead; the old one goes on signing', async () => {
     const [before] = await list()
+    const announced = vi.spyOn(rig.feed, 'publishKeys')
     const next = (await type(['keys', 'rotate', 'ES256', '--json'])).json<KeyShown>()
     expect(next.state).toBe('next')
+    expect(announced.mock.calls).toEqual([[[]]])
     expect((await list()).find((key) => key.state === 'active')?.kid).toBe(before?.kid)
     const { keys } = (await (await rig.app.request(`${ISSUER}/jwks`)).json()) as {
       keys: { kid: string }[]
@@ -47,7 +52,7 @@ describe('cmb keys', () => {
     const [before] = await list()
     const delivered = vi.spyOn(rig.feed, 'publishKeys')
     expect((await type(['keys', 'rotate', 'ES256', '--emergency', '--yes'])).code).toBe(0)
-    expect(delivered).toHaveBeenCalledWith([before?.kid])
+    expect(delivered.mock.calls).toEqual([[[before?.kid]]])
     expect((await list()).find((key) => key.kid === before?.kid)?.state).toBe('retired')
     expect(await type(['keys', 'rotate', 'ES256', '--emergency', '--activate'])).toMatchObject({
       code: 2,
@@ -111,8 +116,21 @@ describe('cmb keys', () => {
       err: expect.stringContaining('--emergency') as string,
     })
     await type(['keys', 'rotate', 'ES256', '--activate'])
+    const announced = vi.spyOn(rig.feed, 'publishKeys')
     expect((await type(['keys', 'retire', active?.kid ?? ''])).code).toBe(0)
+    expect(announced.mock.calls).toEqual([[[active?.kid]]])
     expect(rig.keys.jwks().keys.map((key) => key.kid)).not.toContain(active?.kid)
     expect(await type(['keys', 'retire', 'nobody'])).toMatchObject({ code: 1 })
+  })
+
+  test('a key that comes from a file is not rotated: the next one is put into the list of files', async () => {
+    const file = join(rig.dir, 'es256.pem')
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    writeFileSync(file, privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    const own = await startCmb(await createRig({ config: { keyFiles: [file] } }))
+    expect(await own.type(['keys', 'rotate', 'ES256', '--emergency', '--yes'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Put the file of the next ES256 key first') as string,
+    })
   })
 })

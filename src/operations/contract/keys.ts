@@ -55,7 +55,8 @@ export const keyRoutes = [
         }),
         ({ kid, after }) => ({ kid, changed: changes(statesOf(before), statesOf(after)) }),
       )
-      deps.feed.publishKeys(retiredSince(before, made.after))
+      // The ring itself announces keys that are retired.
+      if (how !== 'emergency') deps.feed.publishKeys([])
       return keyShown(made)
     },
   ),
@@ -91,7 +92,6 @@ export const keyRoutes = [
       }
       const changed = { changed: changes({ [kid]: key.state }, { [kid]: 'retired' }) }
       await record(`key ${kid}`, undefined, retire, () => changed)
-      deps.feed.publishKeys([kid])
       return { kid }
     },
   ),
@@ -113,17 +113,6 @@ function mustBeKept(keys: StoredSigningKey[], which: StoredSigningKey['alg']): v
 /** Returns the state of each key, for the audit log. */
 const statesOf = (keys: readonly StoredSigningKey[]): Record<string, string> =>
   Object.fromEntries(keys.map(({ kid, state }) => [kid, state]))
-
-/**
- * Returns the `kid`s of the keys that became `retired` between the two lists, which guards must
- * drop at once. A rotation that keeps the old key published gives none.
- */
-function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): string[] {
-  const gone = new Set(before.filter(({ state }) => state === 'retired').map(({ kid }) => kid))
-  return after
-    .filter(({ kid, state }) => state === 'retired' && !gone.has(kid))
-    .map(({ kid }) => kid)
-}
 
 const keyShown = (key: StoredSigningKey) =>
   ({ ...key, keptIn: key.privateSealed === null ? 'file' : 'store' }) as const
