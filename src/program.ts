@@ -115,6 +115,8 @@ export function createProgram(terminal: Terminal): Command {
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
     })
+    // Commander leaves a description unwrapped where its column is narrower, 40 by default.
+    .configureHelp({ minWidthToWrap: 30 })
     .exitOverride()
     .showHelpAfterError('(add --help to list the commands and options)')
     .addHelpText(

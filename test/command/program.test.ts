@@ -104,6 +104,18 @@ describe('cmb', () => {
     expect(Object.keys(HELP).filter((name) => !commands.has(name))).toEqual([])
   })
 
+  test('each list of commands and options is wrapped at 80 columns', () => {
+    const below = (command: Command): Command[] => [command, ...command.commands.flatMap(below)]
+    const long = below(createProgram(silent)).flatMap((command) => {
+      const help = command.helpInformation()
+      return help
+        .slice(help.indexOf('\nOptions:'))
+        .split('\n')
+        .filter((line) => line.length > 80)
+    })
+    expect(long).toEqual([])
+  })
+
   test('no command declares an option that cmb itself takes: it would never see the value', () => {
     const program = createProgram(silent)
     const global = new Set(
