@@ -52,6 +52,8 @@ describe('locks over the admin API', () => {
     const { session } = await rig.openSession()
     const target = user(session.sub)
     expect((await call('operator', 'POST', '/locks', { target })).status).toBe(403)
+    const other = { target, ends_at: START + 60, replaces: 'l_other' }
+    expect((await call('operator', 'POST', '/locks', other)).status).toBe(403)
     expect(
       (await call('operator', 'POST', '/locks', { target, ends_at: START + 86_401 })).status,
     ).toBe(403)

@@ -63,6 +63,7 @@ describe('rejected sign-ins', () => {
       [['--user', session.sub], ['CDFG-HJKL']],
       [['--user', OID], ['BCDF-GHJK']],
       [['--tenant', OTHER_TENANT], ['DFGH-JKLM']],
+      [['DFGH-JKLM', '--tenant', TENANT], []],
       [['--reason', 'user_locked'], ['CDFG-HJKL']],
       [['--client', 'perth'], []],
       [['--client', 'sydney', '--limit', '1'], ['DFGH-JKLM']],

@@ -1,9 +1,12 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata, Workload } from '../../src/protocol/client-metadata.ts'
 import { JWT_BEARER_ASSERTION } from '../../src/protocol/names.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { parseClientMetadata } from '../../src/clients/metadata.ts'
+import { startCmb } from '../command/cmb.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 
 /**
@@ -250,5 +253,17 @@ describe('the registration', () => {
     await register({ issuer: CLUSTER, subject: SUBJECT }, byValue)
     await register({ issuer: CLUSTER, subject: SUBJECT }, byValue, 'Perth')
     expect((await ask(await tokenOf())).status).toBe(401)
+  })
+
+  test('the workload of one client is not registered for another by an operator', async () => {
+    await register({ issuer: CLUSTER, subject: SUBJECT })
+    const { type } = await startCmb(rig)
+    const file = join(rig.dir, 'perth.json')
+    writeFileSync(file, JSON.stringify({ ...wire, client_name: 'Perth' }))
+    expect(await type(['clients', 'add', 'perth', '--metadata', file])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is that of the client sydney') as string,
+    })
+    expect(await rig.store.findClient('perth')).toBeUndefined()
   })
 })

@@ -233,6 +233,15 @@ describe('cmb revoke', () => {
     expect((await newest())?.selector).toEqual({ kind: 'client', clientId: 'sydney' })
   })
 
+  test('of a tenant in which no user has ever signed in, --tenant says so', async () => {
+    const tid = '33333333-2222-4333-8444-555555555555'
+    expect((await type(['tenants', 'add', tid])).code).toBe(0)
+    expect(await type(['revoke', '--tenant', tid, '--yes'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`No user of ${tid} has ever signed in here`) as string,
+    })
+  })
+
   test('exactly one selector; an unknown one is rejected with where to look', async () => {
     expect(await type(['revoke'])).toMatchObject({ code: 2 })
     expect(await type(['revoke', '--session', 's', '--subject', 'u'])).toMatchObject({ code: 2 })
@@ -354,6 +363,10 @@ describe('cmb revocations and deliveries', () => {
     expect(
       await type(['deliveries', 'close', 'nothing-of-that-id', '--reason', 'gone']),
     ).toMatchObject({ code: 1 })
+    expect((await type(['deliveries', 'try', 'nothing-of-that-id'])).err).toContain(
+      'cmb deliveries list',
+    )
+    rig.queue.changes.length = 0
     expect(
       (
         await type([
@@ -368,6 +381,7 @@ describe('cmb revocations and deliveries', () => {
         ])
       ).out,
     ).toBe('closed  1\n')
+    expect(rig.queue.changes).toEqual([seq])
     expect(
       (await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone'])).out,
     ).toBe('closed  0\n')

@@ -55,6 +55,8 @@ test('an administrator disables a stream: nothing more is kept, the receiver is 
     status_by: 'operator',
     status_reason: 'moved',
   })
+  const closed = { clientId: id, state: 'closed', limit: 10 } as const
+  expect(await rig.store.listDeliveries(closed)).toHaveLength(1)
   const events = Object.values(
     (await call('POST', `/ssf/poll/${id}`, { returnImmediately: true })).json.sets as Record<
       string,

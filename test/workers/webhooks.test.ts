@@ -372,7 +372,8 @@ describe('webhooks', () => {
   })
 
   test('cmb and the API reject an address that is not https, and unknown events', async () => {
-    const { type } = await world({ config: {} })
+    const { type, add, rig } = await world()
+    const { config } = rig.deps
     expect(
       await type(['webhooks', 'add', 'http://siem.example/', '--event', 'revocation.wide']),
     ).toMatchObject({
@@ -382,6 +383,16 @@ describe('webhooks', () => {
     expect(
       await type(['webhooks', 'add', 'https://siem.example/', '--event', 'revocation.everything']),
     ).toMatchObject({ code: 2 })
+    const { id } = await add('revocation.theft')
+    config.allowLoopbackTargets = false
+    for (const args of [
+      ['add', 'http://127.0.0.1:7401/', '--event', 'revocation.wide'],
+      ['change', id, '--address', 'http://127.0.0.1:7401/'],
+    ])
+      expect(await type(['webhooks', ...args])).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('must be https') as string,
+      })
     expect(await type(['webhooks', 'show', 'wh_none'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('cmb webhooks list') as string,
