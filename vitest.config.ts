@@ -51,21 +51,22 @@ const unit = {
   expect: { poll },
 }
 
-/** The tests over HTTP that the store decides, once more on Postgres. */
+/**
+ * The tests over HTTP that the store decides, once more on Postgres: what is used once, rotated,
+ * revoked, limited, locked or followed. The acts themselves run on both engines in test/store.
+ */
 const onPostgres = {
   resolve: { alias },
   test: {
     ...unit,
     name: 'postgres',
     include: [
-      'test/{token,logout,session}/**/*.test.{ts,tsx}',
-      'test/revocation/feed*.test.ts',
-      'test/signin/*.test.ts',
-      'test/signal/nul-character.test.ts',
+      'test/token/{code,dpop,endpoint,introspect-revoke-userinfo,model,refresh,removed-client,token-exchange}.test.ts',
+      'test/{logout,session}/*.test.ts',
+      'test/revocation/{feed,feed-lasting,feed-lease,feed-sessions}.test.ts',
+      'test/signin/{floor,flow,locked,new-device,session-limit}.test.ts',
+      'test/{signin,signal}/nul-character.test.ts',
     ],
-    // A database for each of its runs takes minutes; the acts beneath it run on both engines in
-    // test/store.
-    exclude: ['test/signin/floor-model.test.ts'],
     env: { BROKER_TEST_STORE: 'postgres' },
   },
 }

@@ -67,8 +67,8 @@ describe.each(QUEUE_ENGINES)('the job of a revocation, on $engine', ({ path }) =
       SOON,
     )
 
-  test('its page has the state and the log of its job, and the counts of the queue are on the overview and in the API', async () => {
-    const { rig, queue, seq } = await oneRejected()
+  test('its page has its state and its log, and the overview counts it; its retry is a redrive in the audit log, after which the same job completes', async () => {
+    const { rig, queue, seq, rejecting } = await oneRejected()
     const olga = await atConsole(rig, 'operator')
     // A job that runs before it hears of the last attempts runs, and counts, once more for each.
     await vi.waitFor(async () => {
@@ -76,20 +76,15 @@ describe.each(QUEUE_ENGINES)('the job of a revocation, on $engine', ({ path }) =
       expect(log).toContain('city 2: attempt 1: HTTP 400 invalid_request')
       expect(log.at(-1)).toBe('3 of 3: 2 delivered, 1 rejected')
     }, SOON)
-    const page = await olga.get(`/ops/revocations/${seq}`)
-    expect(page.text).toMatch(
+    const address = `/ops/revocations/${seq}`
+    expect((await olga.get(address)).text).toMatch(
       /Job of the queue State failed Runs \d+ Failed 2 delivered, 1 rejected .*city 2: attempt 1: HTTP 400 invalid_request .*3 of 3: 2 delivered, 1 rejected/,
     )
     expect(await queue.jobs()).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 1 })
     expect((await olga.get('/ops')).text).toMatch(/Queue Waiting 0 Active 0 Delayed 0 Failed 1/)
-  })
 
-  test('its retry is a redrive of its rejected and failed deliveries, in the audit log; the same job completes', async () => {
-    const { rig, queue, seq, rejecting } = await oneRejected()
     const auditor = await atConsole(rig, 'auditor')
-    const address = `/ops/revocations/${seq}`
     expect((await auditor.get(address)).html).not.toContain('/ops/deliveries/try')
-    const olga = await atConsole(rig, 'operator')
     rejecting.answer = ok
     const page = await olga.submitTo(await olga.get(address), '/ops/deliveries/try')
     expect(page.text).toContain('1 delivery will be retried now.')

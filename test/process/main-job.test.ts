@@ -21,6 +21,8 @@ const instance = (index: number) => world.instances[index] ?? expect.fail('no su
 const deliveredOf = (index: number, sid: string) =>
   instance(index).receiver.delivered.filter((candidate) => candidate.claims.sid === sid)
 
+const [FIRST] = QUEUE_ENGINES
+
 describe.each(QUEUE_ENGINES)(
   'sign-in and sign-out at the built broker, over HTTP, its queue on $engine',
   ({ engine, path }) => {
@@ -29,8 +31,10 @@ describe.each(QUEUE_ENGINES)(
       expect(world.broker.output).toContain(`"engine":"${engine}"`)
     })
     afterAll(() => world?.dispose())
+    /** A test in which the queue decides nothing: once is enough. */
+    const once = test.runIf(engine === FIRST?.engine)
 
-    test('the built broker serves its style sheets as they are in the sources', async () => {
+    once('the built broker serves its style sheets as they are in the sources', async () => {
       const source = (path: string) =>
         readFileSync(join(import.meta.dirname, '../../src', path), 'utf8')
       const shown = await (await fetch(`${world.broker.issuer}/logout/done`)).text()
@@ -96,28 +100,31 @@ describe.each(QUEUE_ENGINES)(
       )
     })
 
-    test('kill -9 between the commit of a webhook and its POST: it arrives after the restart, and verifies', async () => {
-      const receiver = await startReceiver()
-      const dataDir = world.broker.env.BROKER_DATA_DIR ?? expect.unreachable()
-      const added = await cmb(
-        ['webhooks', 'add', receiver.url, '--event', 'user.signed_out_everywhere', '--json'],
-        { dataDir },
-      )
-      const { id, secret } = added.json<{ id: string; secret: string }>()
-      const { browser } = await world.signedIn(ALICE)
-      await receiver.goDown()
-      expect((await world.signOut(browser, 'everywhere')).status).toBe(200)
-      await world.broker.end('SIGKILL')
-      await receiver.comeBack()
-      await world.broker.start()
-      await until('it arrives', () => receiver.requests.length > 0)
-      const [{ body, headers } = expect.unreachable()] = receiver.requests
-      expect(new Webhook(secret).verify(body, headers as Record<string, string>)).toMatchObject({
-        type: 'user.signed_out_everywhere',
-        endpoint_id: id,
-        position: 1,
-      })
-    })
+    once(
+      'kill -9 between the commit of a webhook and its POST: it arrives after the restart, and verifies',
+      async () => {
+        const receiver = await startReceiver()
+        const dataDir = world.broker.env.BROKER_DATA_DIR ?? expect.unreachable()
+        const added = await cmb(
+          ['webhooks', 'add', receiver.url, '--event', 'user.signed_out_everywhere', '--json'],
+          { dataDir },
+        )
+        const { id, secret } = added.json<{ id: string; secret: string }>()
+        const { browser } = await world.signedIn(ALICE)
+        await receiver.goDown()
+        expect((await world.signOut(browser, 'everywhere')).status).toBe(200)
+        await world.broker.end('SIGKILL')
+        await receiver.comeBack()
+        await world.broker.start()
+        await until('it arrives', () => receiver.requests.length > 0)
+        const [{ body, headers } = expect.unreachable()] = receiver.requests
+        expect(new Webhook(secret).verify(body, headers as Record<string, string>)).toMatchObject({
+          type: 'user.signed_out_everywhere',
+          endpoint_id: id,
+          position: 1,
+        })
+      },
+    )
 
     test('killed between the POST and its record: delivered again, and an instance accepts it as it did the first', async () => {
       const { browser, sid } = await world.signedIn(ALICE)

@@ -50,20 +50,26 @@ test('npx @case-manager/guard runs in a clone that is built, without the registr
   expect(run.status).toBe(0)
 })
 
-test.each([
-  ['YAML', 'client_name: Reports\nredirect_uris: [https://reports.example/callback]\n'],
-  ['JSON', '{"client_name":"Reports","redirect_uris":["https://reports.example/callback"]}'],
-])('the built command registers a client from a file in %s', async (_, input) => {
+test('the built command registers a client from a file in YAML, and from one in JSON', async () => {
   const { broker, dispose } = await prepareBroker()
   onTestFinished(dispose)
   await broker.start()
-  const added = spawnSync(
-    process.execPath,
-    [join(ROOT, 'scripts/cmb.mjs'), 'clients', 'add', 'reports', '--metadata', '-', '--json'],
-    { env: { PATH: process.env.PATH ?? '', ...COMPILED, ...broker.env }, input, encoding: 'utf8' },
-  )
-  expect(added.stderr).toBe('')
-  expect(JSON.parse(added.stdout)).toMatchObject({ client_name: 'Reports' })
+  for (const [id, input] of [
+    ['yaml', 'client_name: Reports\nredirect_uris: [https://reports.example/callback]\n'],
+    ['json', '{"client_name":"Reports","redirect_uris":["https://reports.example/callback"]}'],
+  ] as const) {
+    const added = spawnSync(
+      process.execPath,
+      [join(ROOT, 'scripts/cmb.mjs'), 'clients', 'add', id, '--metadata', '-', '--json'],
+      {
+        env: { PATH: process.env.PATH ?? '', ...COMPILED, ...broker.env },
+        input,
+        encoding: 'utf8',
+      },
+    )
+    expect(added.stderr).toBe('')
+    expect(JSON.parse(added.stdout)).toMatchObject({ client_id: id, client_name: 'Reports' })
+  }
 })
 
 test('each part of the bundle that is loaded later exports the names that are taken from it', () => {
