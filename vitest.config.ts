@@ -71,7 +71,7 @@ const onPostgres = {
   },
 }
 
-const ALONE = ['chaos', 'planned-restart', 'postgres-failover', 'upgrade'].map(
+const ALONE = ['chaos', 'planned-restart', 'postgres-failover'].map(
   (name) => `test/process/${name}.test.ts`,
 )
 

@@ -3,13 +3,16 @@ import { ROOT } from '../../markdown.ts'
 import { upgradeOnPostgres, upgradeOnSqlite } from './upgrade.ts'
 import { build, makeReleases, temporary } from './versions.ts'
 
-/** A run by hand, from tag to tag. */
+/** The upgrade from tag to tag, or between two releases of this work tree. */
 const HELP = `Usage: npm run upgrades -- [--from TAG --to TAG] [--users 8] [--store sqlite|postgres]
 
 Builds both versions, and upgrades from one to the other as docs/deploy.md says, while users sign in, refresh and sign out: one broker on SQLite, then
 two brokers and two workers on Postgres behind HAProxy. Goes back by the backup that it made before. No session may be lost or come back, no request may
 fail on Postgres (or, on SQLite, while a broker runs), every sign-out must reach its instance, and every guard must be live in the end. Otherwise the
 exit code is 1. Without tags it makes two releases of this work tree, in a repository of their own.`
+
+/** The least sign-outs of a run that says something. */
+const LEAST_SIGN_OUTS = 10
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +40,8 @@ try {
     if (values.store !== undefined && !upgrade.name.toLowerCase().endsWith(values.store)) continue
     const report = await upgrade(options)
     console.log(JSON.stringify(report))
-    if (report.failed + report.undelivered + report.guardsLost > 0) process.exitCode = 1
+    const { failed, undelivered, guardsLost, signOuts } = report
+    if (failed + undelivered + guardsLost > 0 || signOuts < LEAST_SIGN_OUTS) process.exitCode = 1
   }
 } finally {
   dispose()
