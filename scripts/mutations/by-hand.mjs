@@ -564,8 +564,8 @@ export const BY_HAND = [
   [
     'a lease counts from when it arrives',
     'lease',
-    'Math.max(this.#untilMs, until(one, knownMs, lengthMs))',
-    'Math.max(this.#untilMs, until(one, one.brokerMs, 0) * 0 + this.#clock.elapsedMs() + lengthMs)',
+    'Math.max(this.#untilMs, until(anchor, knownMs, lengthMs))',
+    'Math.max(this.#untilMs, until(anchor, anchor.brokerMs, 0) * 0 + this.#clock.elapsedMs() + lengthMs)',
     'feed/leases that come late',
   ],
   [
@@ -578,8 +578,8 @@ export const BY_HAND = [
   [
     'the clock of a lease is not compared',
     'lease',
-    '.filter((one) => one.clock === clock)',
-    '.filter((one) => one.clock !== clock || true)',
+    '.filter((anchor) => anchor.clock === clock)',
+    '.filter((anchor) => anchor.clock !== clock || true)',
     'feed/leases of another clock',
   ],
   [
