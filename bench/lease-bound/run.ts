@@ -229,7 +229,7 @@ class Slice {
     const specs: GuardSpec[] = []
     for (const [n, kind] of kinds.entries()) {
       const isBuffered = n % 4 === 3
-      const port = (): number => random.one(brokers).port
+      const port = (): number => random.pick(brokers).port
       const to = (): { host: string; port: number } => ({ host: '127.0.0.1', port: port() })
       const line = await BenchLine.open(to, isBuffered ? random.between(50, 400) : 0)
       this.#lines.push(line)
@@ -268,8 +268,8 @@ class Slice {
     await this.#toAll('watch', { id, of: issued.of, leaseMs }, false)
     await sleep(LEAD_MS + this.#random.between(0, TOGETHER_MS))
     const { sid, sub, tid } = issued
-    const clientId = this.#random.one(CLIENTS)
-    const selector = this.#random.one([
+    const clientId = this.#random.pick(CLIENTS)
+    const selector = this.#random.pick([
       { kind: 'session' as const, sid },
       { kind: 'session' as const, sid },
       { kind: 'grant' as const, sid, clientId },
@@ -314,7 +314,7 @@ class Slice {
     selector: Asked['revoke']['in']['selector'],
   ): Promise<Asked['revoke']['out'] | undefined> {
     for (const untilMs = sharedMs() + WAIT_MS; sharedMs() < untilMs; await sleep(20)) {
-      const broker = this.#random.one(brokers)
+      const broker = this.#random.pick(brokers)
       const acknowledged = broker.isUp
         ? await broker.stage.ask('revoke', { selector }).catch(() => undefined)
         : undefined
@@ -366,7 +366,7 @@ class Slice {
       await sleep(this.#random.between(0, waitMs))
       const { brokers } = site
       const given = await this.#random
-        .one(brokers)
+        .pick(brokers)
         .askForReceipt(seq)
         .catch(() => undefined)
       if (given === undefined) continue
@@ -570,7 +570,7 @@ class Slice {
    */
   async #jumpOfGuard(host: Host, n: number, guard: number, random: Random): Promise<void> {
     // More than the process may be stopped for, so that each step back is seen.
-    const jumpMs = random.one([60_000, 3_600_000, 2_592_000_000]) + random.between(0, 60_000)
+    const jumpMs = random.pick([60_000, 3_600_000, 2_592_000_000]) + random.between(0, 60_000)
     const jump = (ms: number): Promise<unknown> => host.child.ask('jump', { guard: n, ms })
     const line = this.#lines[guard]
     await this.#happens(JUMPED, [guard], async () => {
@@ -592,7 +592,7 @@ class Slice {
     random: Random,
     ms: number,
   ): Promise<void> {
-    const stepMs = random.one([2, 30, 600, 36_000]) * random.one([-1_000, 1_000])
+    const stepMs = random.pick([2, 30, 600, 36_000]) * random.pick([-1_000, 1_000])
     // A clock that adds up readings does not cover a wall clock that is set back during a
     // suspension, so neither begins while the other is under way.
     const set = (to: number): Promise<unknown> =>
@@ -628,12 +628,12 @@ class Slice {
     await this.#untilRevoked(random)
     const guards = this.#lines.map((_, n) => n)
     const ms = this.#duration(random)
-    const broker = random.one(site.brokers)
+    const broker = random.pick(site.brokers)
     const faults: Record<string, () => Promise<unknown>> = {
       'broker stopped': () => broker.pause(ms),
       'broker suspended': () => broker.suspend(ms),
       'broker: clock set': async () => {
-        await broker.stage.ask('step', { ms: random.one([-1, 1]) * random.between(1_000, 36e6) })
+        await broker.stage.ask('step', { ms: random.pick([-1, 1]) * random.between(1_000, 36e6) })
         await sleep(ms)
         await broker.stage.ask('step', { ms: 0 })
       },
@@ -650,7 +650,7 @@ class Slice {
       },
       [STARTED_WRONG]: async () => {
         await broker.kill()
-        await broker.start(random.one([120_000, 7_200_000, 129_600_000, -120_000, -7_200_000]))
+        await broker.start(random.pick([120_000, 7_200_000, 129_600_000, -120_000, -7_200_000]))
         await sleep(ms)
         await broker.stage.ask('step', { ms: 0 })
       },
@@ -683,7 +683,7 @@ function lineFault(random: Random, ms: number, leaseMs: number, longestMs: numbe
     50,
     random.chance(0.7) ? Math.min(longestMs, leaseMs * 1.5) : longestMs,
   )
-  return random.one<LineFault>([
+  return random.pick<LineFault>([
     { kind: 'cut' },
     { kind: 'swallowed' },
     { kind: 'lost to the guard' },

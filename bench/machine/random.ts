@@ -8,7 +8,7 @@ export interface Random {
   /** Returns a whole number, both ends included. */
   between(from: number, to: number): number
   chance(share: number): boolean
-  one<T>(of: readonly T[]): T
+  pick<T>(of: readonly T[]): T
   shuffled<T>(of: readonly T[]): T[]
   /** Returns at least one of them, in their order. */
   some<T>(of: readonly T[]): T[]
@@ -31,7 +31,7 @@ export function randomOf(seed: number, stream: string): Random {
   return {
     next,
     between,
-    one: pick,
+    pick,
     chance: (share) => next() < share,
     shuffled(of) {
       const left = [...of]

@@ -144,11 +144,11 @@ function Ways({ request, at }: { request: ConsoleRequest; at: NavPath | undefine
   return (
     <div class="groups">
       <PageLinks links={links([OVERVIEW])} at={here} />
-      {groups.map(([name, those]) =>
-        those.length === 0 ? null : (
+      {groups.map(([name, pages]) =>
+        pages.length === 0 ? null : (
           <div role="group" aria-label={name}>
             <span aria-hidden="true">{name}</span>
-            <PageLinks links={those} at={here} />
+            <PageLinks links={pages} at={here} />
           </div>
         ),
       )}

@@ -126,7 +126,7 @@ async function open(
   closing.push(() => watch.close())
   const random = randomOf(options.seed, 'commands')
   // Any broker. If it is down, the request is retried at another.
-  const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
+  const broker = (): Promise<Broker> => brokerIn(random.pick(brokers).env['BROKER_DATA_DIR'] ?? '')
   const users = await openUsers({
     options,
     world,

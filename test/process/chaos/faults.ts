@@ -117,15 +117,15 @@ function turnsOf(
   let coming = random.shuffled(kinds)
   return () => {
     if (coming.length === 0 && once) return undefined
-    if (coming.length === 0) coming = [random.one(kinds)]
-    const kind = coming.shift() ?? random.one(kinds)
-    const instance = random.one(instances)
+    if (coming.length === 0) coming = [random.pick(kinds)]
+    const kind = coming.shift() ?? random.pick(kinds)
+    const instance = random.pick(instances)
     const [shortMs, longMs, gapMs] = [
       random.between(100, 1_200),
       random.between(300, 3_000),
       random.between(50, 600),
     ]
-    return { kind, chance: { instance, shortMs, longMs, gapMs, stepMs: random.one(STEPS_MS) } }
+    return { kind, chance: { instance, shortMs, longMs, gapMs, stepMs: random.pick(STEPS_MS) } }
   }
 }
 

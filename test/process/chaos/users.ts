@@ -102,7 +102,7 @@ export class User {
   async round(): Promise<void> {
     const random = this.#random
     const [trigger, wanted, refreshes] = [
-      random.one(TRIGGERS),
+      random.pick(TRIGGERS),
       random.between(1, 2),
       random.chance(0.5),
     ]

@@ -62,7 +62,7 @@ class VolumeRounds {
     const random = this.#random
     const all = [...cluster.brokers, ...cluster.workers]
     for (const user of users) await user.signIn(world.instances.slice(0, 1))
-    const revoking = random.one(cluster.brokers)
+    const revoking = random.pick(cluster.brokers)
     const others = random.shuffled(all.filter((broker) => broker !== revoking))
     // These know less than the others, because they stop before the revocations.
     const stopped = others.slice(0, random.between(0, others.length))
@@ -134,7 +134,7 @@ class VolumeRounds {
     running: readonly BrokerProcess[],
     many: number,
   ): Promise<void> {
-    const how = this.#random.one(['SIGKILL', 'SIGTERM'] as const)
+    const how = this.#random.pick(['SIGKILL', 'SIGTERM'] as const)
     await sleep(MARKED_MS)
     await Promise.all(running.map((broker) => broker.end(how)))
     await this.#volume.putBack()
@@ -153,7 +153,7 @@ class VolumeRounds {
   /** Ends a session that does not matter, so that the log grows. */
   async #append({ env }: BrokerProcess): Promise<void> {
     const live = this.#scene.users.flatMap((user) => user.live)
-    const sub = live.length === 0 ? '' : this.#random.one(live).sub
+    const sub = live.length === 0 ? '' : this.#random.pick(live).sub
     try {
       const broker = await brokerIn(env['BROKER_DATA_DIR'] ?? '')
       const body = { selector: { kind: 'subject', sub }, case_reference: 'CHAOS' }
