@@ -232,7 +232,8 @@ export const LEASES = [
       atMost('/introspect', 1000, 800),
       revoke(101, session('s_1'), { unsent: true }),
       checkAgain('reject', { at_once: true }),
-      { do: 'answer', to: 'first', expect: ['accept', 'reject'] },
+      // On a busy machine it may come too late.
+      { do: 'answer', to: 'first', expect: ['accept', 'reject', 'unavailable'] },
     ],
     { needs: ['introspection', 'stream'] },
   ),
