@@ -110,6 +110,7 @@ test('the first page begins with what to do: reports, who is locked, rejected si
         reference: `BCDF-${user.oid.slice(-2)}${at}`,
       })
   }
+  expect((await browser.get('/tenant')).html).toContain('Lock Uma User')
   await rig.store.lock({
     target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid },
     endsAt: now + 3600,
@@ -120,6 +121,7 @@ test('the first page begins with what to do: reports, who is locked, rejected si
   })
   const page = await browser.get('/tenant')
   expect(page.text).toContain('Phone of Uma User')
+  expect(page.html).not.toContain('Lock Uma User')
   expect(page.text).toContain('MFA was not proved: 2 sign-ins')
   expect(page.text).toContain('BCDF-c32')
   expect(page.text).toContain('Only the operator of Case Manager can lift a lock')

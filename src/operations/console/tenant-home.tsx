@@ -59,8 +59,8 @@ const DAY = 86_400
 const MOST = 20
 const FEW = 5
 
-/** A report, and the user who made it. */
-type Report = SecurityEvent & { user: Subject | undefined }
+/** A report, the user who made it, and whether they are locked. */
+type Report = SecurityEvent & { user: Subject | undefined; isLocked: boolean }
 
 async function reportsOf(
   { deps: { store }, now }: ConsoleRequest,
@@ -70,7 +70,11 @@ async function reportsOf(
   const since = now - REPORT_SECONDS
   const found = await store.userReports({ tid, since, done, limit: MOST })
   return Promise.all(
-    found.map(async (report) => ({ ...report, user: await store.findSubject(report.sub) })),
+    found.map(async (report) => {
+      const user = await store.findSubject(report.sub)
+      const isLocked = user !== undefined && (await store.lockInForce({ user })) !== undefined
+      return { ...report, user, isLocked }
+    }),
   )
 }
 
@@ -104,14 +108,18 @@ async function reportsPanel(request: ConsoleRequest, tenant: Tenant): Promise<Ch
             'Act',
             (report) => (
               <div class="row">
-                <LinkButton
-                  href={pageLink(request, '/lock', { user: report.sub })}
-                  kind="quiet"
-                  label={`Lock ${nameIn(report)}`}
-                  small
-                >
-                  Lock
-                </LinkButton>
+                {report.isLocked ? (
+                  <span class="tag wait">{HOME.isLocked}</span>
+                ) : (
+                  <LinkButton
+                    href={pageLink(request, '/lock', { user: report.sub })}
+                    kind="quiet"
+                    label={`Lock ${nameIn(report)}`}
+                    small
+                  >
+                    Lock
+                  </LinkButton>
+                )}
                 <ReportDone request={request} id={reportId(report)} of={nameIn(report)} />
               </div>
             ),

@@ -7,6 +7,7 @@ export const HOME = {
   reports: 'Reported by your users',
   whatToDo:
     'The session that a user reported has ended. Call the user: was a device lost or stolen, was their account used by another person? Then lock the user until their password and their sign-in methods are changed. Then mark the report as done.',
+  isLocked: 'Locked',
   aSignIn: 'a sign-in that was rejected',
   noReport:
     'No report of a device or a sign-in in the last 7 days is open. There is nothing to do.',
