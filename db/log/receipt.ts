@@ -1,6 +1,6 @@
-import { sql, type SQL } from 'drizzle-orm'
+import { sql, type SQL, type Table } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { rowsOf, withoutReprepare } from '../engine/dialect.ts'
+import { rowsOf } from '../engine/dialect.ts'
 import {
   assign,
   columnsOf,
@@ -24,7 +24,7 @@ import {
   targets,
 } from '../schema.ts'
 import type { Enforcement, LoggedRevocation, Revocation } from '../types.ts'
-import { findRevocation } from './revocations.ts'
+import { findRevocations } from './revocations.ts'
 
 /**
  * Reads the rows that a receipt is computed from: participants, leases, logout tokens, and the
@@ -36,23 +36,33 @@ const acknowledged = command((p: Takes<{ list: string }>) => {
   return sql`UPDATE ${revocations} SET ${assign(revocations, { acknowledgedAtMs: row.atMs })} FROM ${rows}
     WHERE ${revocations.seq} = ${row.seq} AND ${revocations.acknowledgedAtMs} IS NULL`
 })
+/** The revocations whose rows are read, with what a narrow one covers. */
+const READ = { seq: 'bigint', sid: 'text', sub: 'text' } as const
 // A subject's sessions that the fan-out has not reached are open, and those that it has are in the
 // user's history.
 const partsOf = query(
-  { sid: sql<string>`its.sid`, clientId: sql<string | null>`${participants.clientId}` },
-  (p: Takes<{ seq: number; sid: string | null; sub: string | null }>, f) =>
-    sql`SELECT DISTINCT ${f} FROM (SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}
-      UNION SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.openedSeq} < ${p.seq}
-      UNION SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} IN
-        (SELECT ${securityEvents.sid} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq} AND ${securityEvents.kind} = 'ended')) AS its
-      LEFT JOIN ${participants} ON ${participants.sid} = its.sid`,
+  {
+    seq: sql<number>`its.seq`,
+    sid: sql<string>`its.sid`,
+    clientId: sql<string | null>`${participants.clientId}`,
+  },
+  (p: Takes<{ list: string }>, f) => {
+    const { rows, row } = rowsOf(p.list, READ)
+    const its = sql`SELECT ${row.seq}, ${sessions.sid} FROM ${rows}`
+    return sql`SELECT DISTINCT ${f} FROM (${its} CROSS JOIN ${sessions} WHERE ${sessions.sid} = ${row.sid}
+      UNION ${its} CROSS JOIN ${sessions} WHERE ${sessions.sub} = ${row.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.openedSeq} < ${row.seq}
+      UNION ${its} CROSS JOIN ${securityEvents} CROSS JOIN ${sessions} WHERE ${securityEvents.sub} = ${row.sub} AND ${securityEvents.seq} = ${row.seq}
+        AND ${securityEvents.kind} = 'ended' AND ${sessions.sid} = ${securityEvents.sid}) AS its
+      LEFT JOIN ${participants} ON ${participants.sid} = its.sid`
+  },
 )
 const guardsIf = (condition: SQL): SQL<number> =>
   sql<number>`count(DISTINCT CASE WHEN ${guardLeases.guardId} <> '' AND ${condition} THEN ${guardLeases.guardId} END)`
 /** Rows of streams and pollers, and doubts: not those of a registration. */
 const isStream = sql`(${guardLeases.guardId} <> '' OR ${guardLeases.reportedSeq} < 0)`
-const seq = sql<number>`${sql.placeholder('seq')}`
+const seq = sql<number>`listed.seq`
 const leaseFields = {
+  seq,
   ...columnsOf(guardLeases, 'clientId'),
   /** The longest length in force. */
   seconds: sql<number>`max(${guardLeases.seconds})`,
@@ -64,36 +74,41 @@ const leaseFields = {
   /** 1: each stream and poller asked for what ends sessions. */
   judged: sql<number>`min(CASE WHEN ${isStream} THEN ${guardLeases.sessions} ELSE 1 END)`,
 }
-const mayHaveRun = (p: Takes<{ seq: number }>): SQL =>
-  sql`${guardLeases} WHERE ${guardLeases.firstSeq} < ${p.seq} AND ${guardLeases.lastSeq} >= ${p.seq}`
+/** The rows of these revocations beside those of another table that concern them. */
+const beside = (p: Takes<{ list: string }>, table: Table, concerns: SQL): SQL =>
+  sql`${rowsOf(p.list, READ).rows} CROSS JOIN ${table} WHERE ${concerns}`
+const mayHaveRun = (p: Takes<{ list: string }>): SQL =>
+  beside(p, guardLeases, sql`${guardLeases.firstSeq} < ${seq} AND ${guardLeases.lastSeq} >= ${seq}`)
 const leases = query(
   leaseFields,
-  (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT ${f} FROM ${mayHaveRun(p)} GROUP BY ${guardLeases.clientId}`,
+  (p: Takes<{ list: string }>, f) =>
+    sql`SELECT ${f} FROM ${mayHaveRun(p)} GROUP BY ${seq}, ${guardLeases.clientId}`,
 )
 const termFields = {
+  seq,
   ...columnsOf(guardLeases, 'clientId', 'ownSessions', 'tokenSeconds', 'formerTokensUntilMs'),
   /** 1: the registration is in force. */
   isNow: sql<number>`CASE WHEN ${guardLeases.holder} <> '' THEN 1 ELSE 0 END`,
 }
 const terms = query(
   termFields,
-  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${mayHaveRun(p)} AND NOT ${isStream}`,
+  (p: Takes<{ list: string }>, f) => sql`SELECT ${f} FROM ${mayHaveRun(p)} AND NOT ${isStream}`,
 )
 const tokens = query(
   {
+    seq,
     ...columnsOf(deliveries, 'clientId'),
     undelivered: sql<number>`sum(CASE WHEN coalesce(later.state, ${deliveries.state}) = 'delivered' THEN 0 ELSE 1 END)`,
     deliveredAtMs: sql<number>`max(coalesce(later.settled_at_ms, ${deliveries.settledAtMs}, 0))`,
   },
-  (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries} LEFT JOIN deliveries AS later ON later.id = ${deliveries.supersededBy}
-      WHERE ${deliveries.seq} = ${withoutReprepare(p.seq)} AND ${deliveries.kind} = 'logout_token' GROUP BY ${deliveries.clientId}`,
+  (p: Takes<{ list: string }>, f) =>
+    sql`SELECT ${f} FROM ${rowsOf(p.list, READ).rows} CROSS JOIN ${deliveries} LEFT JOIN deliveries AS later ON later.id = ${deliveries.supersededBy}
+      WHERE ${deliveries.seq} = ${seq} AND ${deliveries.kind} = 'logout_token' GROUP BY ${seq}, ${deliveries.clientId}`,
 )
 const addressed = query(
-  columnsOf(targets, 'clientId'),
-  (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT DISTINCT ${f} FROM ${targets} WHERE ${targets.addedSeq} < ${p.seq} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${p.seq})`,
+  { seq, ...columnsOf(targets, 'clientId') },
+  (p: Takes<{ list: string }>, f) =>
+    sql`SELECT DISTINCT ${f} FROM ${beside(p, targets, sql`${targets.addedSeq} < ${seq} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${seq})`)}`,
 )
 
 /**
@@ -103,8 +118,8 @@ const addressed = query(
 const PROOFS = ['tokensBy', 'tokensAtMs', 'sessionsBy', 'sessionsAtMs'] as const
 const kept = query(
   columnsOf(enforcements, 'seq', 'clientId', ...PROOFS),
-  (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT ${f} FROM ${enforcements} WHERE ${enforcements.seq} = ${p.seq}`,
+  (p: Takes<{ list: string }>, f) =>
+    sql`SELECT ${f} FROM ${beside(p, enforcements, sql`${enforcements.seq} = ${seq}`)}`,
 )
 const keep = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
@@ -143,49 +158,66 @@ export interface ReceiptRows {
   kept: Enforcement[]
 }
 
-/** Returns the clients of a revocation's sessions. Undefined: the sessions are no longer kept. */
-function* participantsOf({
-  seq,
-  selector,
-  sessions: ended,
-}: LoggedRevocation): Act<string[] | undefined> {
-  const sid = 'sid' in selector ? selector.sid : null
-  const sub = 'sub' in selector ? selector.sub : null
-  const parts = yield* partsOf.all({ seq, sid, sub })
-  if (new Set(parts.map((part) => part.sid)).size < ended) return undefined
-  return [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
-}
-
 const isNarrow = ({ selector }: Revocation): boolean => 'sid' in selector || 'sub' in selector
 
+/** Returns the rows by their revocation. */
+function bySeq<R extends { seq: number }>(rows: readonly R[]): (seq: number) => R[] {
+  const found = Map.groupBy(rows, (row) => row.seq)
+  return (seq) => found.get(seq) ?? []
+}
+
 /**
- * Returns what the receipt of a revocation is computed from. Undefined: there is no such
- * revocation, or its sessions are no longer kept.
+ * Returns what the receipts of revocations are computed from, with one statement of each kind for
+ * all. It leaves out a revocation that is not in the log, or whose sessions are no longer kept.
  */
-export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
-  const revocation = yield* findRevocation(seq)
-  if (revocation === undefined) return undefined
-  const narrow = isNarrow(revocation)
-  const clientIds = narrow ? yield* participantsOf(revocation) : undefined
-  if (narrow && clientIds === undefined) return undefined
-  return {
-    revocation,
-    clientIds,
-    leases: yield* leases.all({ seq }),
-    terms: yield* terms.all({ seq }),
-    tokens: narrow ? yield* tokens.all({ seq }) : [],
-    addressed: narrow ? [] : (yield* addressed.all({ seq })).map(({ clientId }) => clientId),
-    kept: yield* enforcementsOf(seq),
-  }
+export function* receiptRows(seqs: readonly number[]): Act<ReceiptRows[]> {
+  const found = yield* findRevocations(seqs)
+  const listFor = (some: LoggedRevocation[]) => ({
+    list: listOf(
+      some.map(({ seq, selector }) => ({
+        seq,
+        sid: 'sid' in selector ? selector.sid : null,
+        sub: 'sub' in selector ? selector.sub : null,
+      })),
+    ),
+  })
+  const [narrow, wide] = [
+    found.filter(isNarrow),
+    found.filter((revocation) => !isNarrow(revocation)),
+  ]
+  const partsFor = bySeq(narrow.length > 0 ? yield* partsOf.all(listFor(narrow)) : [])
+  const leasesFor = bySeq(yield* leases.all(listFor(found)))
+  const termsFor = bySeq(yield* terms.all(listFor(found)))
+  const tokensFor = bySeq(narrow.length > 0 ? yield* tokens.all(listFor(narrow)) : [])
+  const addressedFor = bySeq(wide.length > 0 ? yield* addressed.all(listFor(wide)) : [])
+  const keptFor = bySeq(yield* enforcementsOf(seqs))
+  return found.flatMap((revocation): ReceiptRows[] => {
+    const { seq, sessions: ended } = revocation
+    const parts = partsFor(seq)
+    if (isNarrow(revocation) && new Set(parts.map(({ sid }) => sid)).size < ended) return []
+    return [
+      {
+        revocation,
+        clientIds: isNarrow(revocation)
+          ? [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
+          : undefined,
+        leases: leasesFor(seq),
+        terms: termsFor(seq),
+        tokens: tokensFor(seq),
+        addressed: addressedFor(seq).map(({ clientId }) => clientId),
+        kept: keptFor(seq),
+      },
+    ]
+  })
 }
 
-/** Returns what is kept of a revocation. */
-function* enforcementsOf(seq: number): Act<Enforcement[]> {
-  return (yield* kept.all({ seq })).map(optionals)
+/** Returns what is kept of revocations. */
+function* enforcementsOf(seqs: readonly number[]): Act<Enforcement[]> {
+  return (yield* kept.all({ list: listOf(seqs.map((number) => ({ seq: number }))) })).map(optionals)
 }
 
-/** Keeps what was found of participants of a revocation, and returns all that is kept of it. */
-export function* keepEnforcements(seq: number, list: Enforcement[]): Act<Enforcement[]> {
+/** Keeps what was found of participants of revocations, and returns all that is kept of them. */
+export function* keepEnforcements(list: Enforcement[]): Act<Enforcement[]> {
   yield* keep.run({ list: listOf(list) })
-  return yield* enforcementsOf(seq)
+  return yield* enforcementsOf([...new Set(list.map((row) => row.seq))])
 }

@@ -1,10 +1,10 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { decodeSelector } from '../../src/protocol/selector.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { withoutReprepare, indexedBy } from '../engine/dialect.ts'
+import { indexedBy, rowsOf, withoutReprepare } from '../engine/dialect.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW, type Window } from '../engine/search-back.ts'
 import { columnsOf, orAny, query, type Param, type RowOf, type Takes } from '../engine/statement.ts'
-import { optional, parseList } from '../engine/values.ts'
+import { listOf, optional, parseList } from '../engine/values.ts'
 import { cutoffs, revocations, revocationTotals, securityEvents } from '../schema.ts'
 import {
   DELIVERY_STATES,
@@ -95,6 +95,10 @@ const bySeq = query(
   (p: Takes<{ seq: number }>, f) =>
     sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} = ${withoutReprepare(p.seq)}`,
 )
+const bySeqs = query(loggedFields, (p: Takes<{ list: string }>, f) => {
+  const { rows, row } = rowsOf(p.list, { seq: 'bigint' })
+  return sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} IN (SELECT ${row.seq} FROM ${rows})`
+})
 const everythingAt = query(
   columnsOf(revocations, 'at'),
   (_, f) =>
@@ -119,6 +123,10 @@ export function* newestTimes(): Act<{ at: number; atMs: number } | undefined> {
 export function* findRevocation(seq: number): Act<LoggedRevocation | undefined> {
   const row = yield* bySeq.get({ seq })
   return row && loggedOf(row)
+}
+/** Returns those of these revocations that are kept, in any order. */
+export function* findRevocations(seqs: readonly number[]): Act<LoggedRevocation[]> {
+  return (yield* bySeqs.all({ list: listOf(seqs.map((seq) => ({ seq }))) })).map(loggedOf)
 }
 /**
  * Returns when everything was last revoked, in epoch seconds: no session is older. Undefined: the

@@ -38,7 +38,7 @@ export interface Participant extends Omit<Claim, 'by'> {
   guards: { listening: number; confirmed: number }
 }
 
-interface Receipt {
+export interface Receipt {
   seq: number
   acknowledgedAtMs: number
   /** The longest lease of a participant. */
@@ -67,22 +67,59 @@ interface Basis {
  * Returns the receipt of a revocation as it is now, and keeps what it confirms. Undefined: there is
  * no such revocation, or what the receipt is computed from is no longer kept.
  */
-export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt | undefined> {
-  const { store, feed, clock, clockWatch, clients } = deps
-  let found = await store.receiptRows(seq)
-  if (found !== undefined && found.revocation.acknowledgedAtMs === undefined) {
-    // It is committed, so any later time bounds the acknowledgment. A clock that is behind its entry
-    // is wrong.
-    const atMs = Math.max(feed.publishedAtMs(seq) ?? clock.nowMs(), found.revocation.at * 1000)
-    await store.acknowledge([{ seq, atMs }])
-    found = await store.receiptRows(seq)
-  }
-  if (found === undefined) return undefined
-  const rows = found
+export const receiptOf = async (deps: ReceiptDeps, seq: number): Promise<Receipt | undefined> =>
+  (await receiptsOf(deps, [seq])).get(seq)
+
+/**
+ * Returns the receipts of revocations, by `seq`. The number of statements is the same for any
+ * number of them.
+ */
+export async function receiptsOf(
+  deps: ReceiptDeps,
+  seqs: readonly number[],
+): Promise<Map<number, Receipt>> {
+  const { store, clients } = deps
+  let found = await store.receiptRows([...seqs])
+  if (await acknowledge(deps, found)) found = await store.receiptRows([...seqs])
   // Another broker may have widened a registration since, and its users were revoked.
   await clients.atLeast(await store.registryVersion())
-  const { acknowledgedAtMs = clock.nowMs() } = rows.revocation
-  const basis: Basis = {
+  const now = found.map((rows) => {
+    const basis = basisOf(deps, rows)
+    return { basis, parts: partsOf(deps, basis) }
+  })
+  const news = now.flatMap(({ basis, parts }) => newsOf(deps, basis.rows, parts))
+  const written = Map.groupBy(
+    news.length === 0 ? [] : await store.keepEnforcements(news),
+    (row) => row.seq,
+  )
+  return new Map(
+    now.map(({ basis, parts }) => {
+      const { seq } = basis.rows.revocation
+      return [seq, receiptFrom(basis, parts, written.get(seq) ?? basis.rows.kept)]
+    }),
+  )
+}
+
+/** Records that revocations are acknowledged, where that is not recorded. Returns if any was not. */
+async function acknowledge(
+  { store, feed, clock }: ReceiptDeps,
+  found: readonly ReceiptRows[],
+): Promise<boolean> {
+  // They are committed, so any later time bounds the acknowledgment. A clock that is behind an entry
+  // is wrong.
+  const list = found.flatMap(({ revocation: { seq, at, acknowledgedAtMs } }) =>
+    acknowledgedAtMs === undefined
+      ? [{ seq, atMs: Math.max(feed.publishedAtMs(seq) ?? clock.nowMs(), at * 1000) }]
+      : [],
+  )
+  if (list.length > 0) await store.acknowledge(list)
+  return list.length > 0
+}
+
+function basisOf(deps: ReceiptDeps, rows: ReceiptRows): Basis {
+  const { feed, clock, clockWatch } = deps
+  const { seq, acknowledgedAtMs = clock.nowMs() } = rows.revocation
+  return {
     rows,
     acknowledgedAtMs,
     tokensUntilMs: tokensUntil(deps, rows, acknowledgedAtMs),
@@ -92,13 +129,22 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
       feed.knownForMs(seq) >= untilMs - acknowledgedAtMs ||
       (clockWatch.isCompared && clock.nowMs() >= untilMs + CLOCKS_MS),
   }
-  const now = participantIds(deps, rows)
+}
+
+const partsOf = (deps: ReceiptDeps, basis: Basis): Part[] =>
+  participantIds(deps, basis.rows)
     .toSorted()
     .map((clientId) => participantOf(deps, basis, clientId))
-  const kept = byClient(await keep(deps, rows, now))
-  const participants = now.map((part) => withKept(part, kept.get(part.clientId)))
+
+function receiptFrom(
+  { rows, acknowledgedAtMs }: Basis,
+  parts: readonly Part[],
+  enforced: Enforcement[],
+): Receipt {
+  const kept = byClient(enforced)
+  const participants = parts.map((part) => withKept(part, kept.get(part.clientId)))
   return {
-    seq,
+    seq: rows.revocation.seq,
     acknowledgedAtMs,
     participants,
     leaseSeconds: Math.max(0, ...participants.map((part) => part.leaseSeconds)),
@@ -133,14 +179,14 @@ function participantOf(deps: ReceiptDeps, basis: Basis, clientId: string): Part 
 const CLAIMS = ['tokens', 'sessions'] as const
 const byClient = (kept: Enforcement[]) => new Map(kept.map((row) => [row.clientId, row]))
 
-/** Writes what is confirmed and not kept yet, and returns all that is kept. */
-async function keep(
-  { store, clock }: ReceiptDeps,
+/** Returns what is confirmed and not kept yet. */
+function newsOf(
+  { clock }: ReceiptDeps,
   { revocation: { seq }, kept }: ReceiptRows,
   parts: readonly Part[],
-): Promise<Enforcement[]> {
+): Enforcement[] {
   const before = byClient(kept)
-  const news = parts.flatMap(({ clientId, ...part }): Enforcement[] => {
+  return parts.flatMap(({ clientId, ...part }): Enforcement[] => {
     const found = CLAIMS.flatMap((what) => {
       // A time that nothing shows is now: the claim is true by now.
       const { state, by, noLaterThanMs = clock.nowMs() } = part[what]
@@ -149,7 +195,6 @@ async function keep(
     })
     return found.length === 0 ? [] : [Object.assign({ seq, clientId }, ...found) as Enforcement]
   })
-  return news.length === 0 ? kept : store.keepEnforcements(seq, news)
 }
 
 /** Returns a participant by what is kept of it, and by what is known now where nothing is. */

@@ -239,6 +239,90 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   })
 })
 
+test('the list of revocations says since when each is effective everywhere, or what is open', async () => {
+  const { rig, guard, report, register, signOut, admin } = await broker('Melbourne')
+  const { type } = await startCmb(rig)
+  for (const city of ['Darwin', 'Sydney', 'Perth'])
+    await register(city, { ownSessions: 'none', logoutUris: [] })
+  const sydney = await guard('Sydney')
+  await guard('Darwin')
+  const at = rig.clock.nowMs()
+  await signOut('Sydney')
+  await signOut('Sydney', 'Darwin')
+  await signOut('Melbourne')
+  rig.clock.advance(0.312)
+  await report(sydney, 3)
+  await signOut()
+
+  const effective = async () =>
+    (
+      (await (await admin('/revocations')).json()) as {
+        revocations: { effective: Record<string, unknown> }[]
+      }
+    ).revocations.map(({ effective: found }) => found)
+  const one = { state: 'confirmed', participants: 1, open_participants: 0, open: [] }
+  const claim = { state: 'bounded', by: 'lease', no_later_than_ms: at + 30_000 }
+  const none = { state: 'confirmed', by: 'none', no_later_than_ms: at }
+  expect(await effective()).toEqual([
+    {
+      ...{ ...one, participants: 0, no_later_than_ms: at + 312 },
+      ...{ after_ms: 0, at_most: false },
+    },
+    {
+      ...{ state: 'not_bounded', participants: 1, open_participants: 1 },
+      ...{ no_later_than_ms: null, after_ms: null, at_most: false },
+      open: [
+        {
+          ...{ client_id: 'melbourne', state: 'not_bounded', no_later_than_ms: null },
+          tokens: { state: 'bounded', by: 'expiry', no_later_than_ms: at + 360_000 },
+          sessions: { state: 'not_bounded', by: null, no_later_than_ms: null },
+        },
+      ],
+    },
+    {
+      ...{ state: 'bounded', participants: 2, open_participants: 1 },
+      ...{ no_later_than_ms: at + 30_000, after_ms: 30_000, at_most: true },
+      open: [
+        {
+          ...{ client_id: 'darwin', state: 'bounded', no_later_than_ms: at + 30_000 },
+          ...{ tokens: claim, sessions: none },
+        },
+      ],
+    },
+    { ...one, no_later_than_ms: at + 312, after_ms: 312, at_most: false },
+  ])
+
+  const utc = (ms: number): string => new Date(at + ms).toISOString()
+  const words = (nameOf: (city: string) => string, time: (ms: number) => string) => [
+    'no instance took part',
+    `1 of 1 open: ${nameOf('Melbourne')} accepts tokens until ${time(360_000)} at most, and its own sessions may still be open`,
+    `1 of 2 open: ${nameOf('Darwin')} until ${time(30_000)} at most`,
+    'stopped everywhere after 312 ms',
+  ]
+  const city = (name: string): string => `Case Manager ${name}`
+  const operator = await atConsole(rig, 'operator')
+  const page = (await operator.get('/ops/revocations')).text
+  for (const text of words(city, (ms) => `${utc(ms).slice(11, 19)} UTC`))
+    expect(page.replaceAll(/\s/g, ' ')).toContain(text)
+  const csv = (await operator.get('/ops/revocations.csv')).text
+  for (const text of words(city, utc)) expect(csv).toContain(text)
+  expect(csv).toContain(`stopped everywhere after 312 ms,${utc(312)}`)
+  const { out } = await type(['revocations', 'list'])
+  for (const text of words((name) => name.toLowerCase(), utc)) expect(out).toContain(text)
+  expect((await type(['revocations', 'list', '--csv'])).out).toMatch(/effective\.after_ms.*\r\n/)
+
+  rig.clock.advance(400)
+  expect((await effective()).map((each) => [each.state, each.after_ms, each.at_most])).toEqual([
+    ['confirmed', 0, false],
+    ['not_bounded', null, false],
+    ['confirmed', 30_000, true],
+    ['confirmed', 312, false],
+  ])
+  expect((await operator.get('/ops/revocations')).text).toContain(
+    'stopped everywhere after 30.0 s at most',
+  )
+})
+
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {
   const rig = await createRig()
   const cities = [await rig.register('Perth'), await rig.register('Darwin', { logoutUris: [] })]
@@ -280,7 +364,7 @@ test('the console is no participant; the time of a guard’s report stays when i
   rig.clock.advance(2)
   await report(sydney, 1)
   // The time is kept beside the report, whether anyone reads the receipt or not.
-  await vi.waitFor(async () => expect((await rig.store.receiptRows(1))?.kept).toHaveLength(1))
+  await vi.waitFor(async () => expect((await rig.store.receiptRows([1]))[0]?.kept).toHaveLength(1))
   await signOut('Sydney')
   rig.clock.advance(120)
   await report(sydney, 2)
@@ -362,7 +446,7 @@ test('of everything: one row for each instance, none for each guard, in a broker
   }))
   await rig.store.recordEnforced(...reports)
   const first = await receiptOf(rig.deps, 1)
-  expect((await rig.store.receiptRows(1))?.kept).toHaveLength(20)
+  expect((await rig.store.receiptRows([1]))[0]?.kept).toHaveLength(20)
   expect(first?.participants.every(({ state }) => state === 'confirmed')).toBe(true)
   rig.clock.advance(600)
   await rig.store.recordEnforced(...reports.map((report) => ({ ...report, enforcedSeq: 1 })))

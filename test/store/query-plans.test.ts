@@ -188,8 +188,8 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'the attempts of a page of deliveries that was read with a limit',
   ],
   [
-    'sessions.ended_seq IS NULL AND sessions.opened_seq < ? UNION SELECT',
-    'the sessions of one user, and the history of that user',
+    'sessions.ended_seq IS NULL AND sessions.opened_seq < listed.seq UNION SELECT',
+    'the sessions of the users of one page of revocations, and the history of those users',
   ],
   [
     'LEFT JOIN deliveries AS later ON later.id = deliveries.superseded_by',

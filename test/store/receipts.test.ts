@@ -4,10 +4,11 @@ import type { Delivery } from '../../db/types.ts'
 import type { Client, OwnSessions } from '../../src/protocol/client-metadata.ts'
 import { GuardLeases } from '../../src/revocation/guard-leases.ts'
 import {
-  receiptOf,
+  receiptsOf,
   type Claim as ReceiptClaim,
   type Participant,
 } from '../../src/revocation/receipt.ts'
+import { effectiveOf } from '../../src/operations/acts/effective.ts'
 import { codeFor, metadataOf, redemptionOf, sha, STORES, T0, TENANT } from './fixture.ts'
 
 /**
@@ -184,7 +185,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
           streams,
           reportedAtMs: nowMs(),
         })
-        for (const { seq } of reached) if (random() < 0.5) await receipt(seq)
+        await receipts(reached.map(({ seq }) => seq).filter(() => random() < 0.5))
       })
     },
     /** Reports arrive late, in any order, or never. */
@@ -266,7 +267,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     )
     return { seq, atMs: nowMs(), took: new Set(lengths.keys()), unbounded: new Set(unbounded) }
   }
-  const receipt = async (seq: number) => {
+  const receipts = async (seqs: number[]) => {
     const { store, published } = pick(processes)
     const registered = new Map(
       (await store.listClients()).map((client) => [client.clientId, client]),
@@ -286,7 +287,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       feed,
       clockWatch: { isCompared: true, certainNow: clock.now },
     }
-    return (await receiptOf(deps as never, seq)) ?? expect.unreachable()
+    return receiptsOf(deps as never, seqs)
   }
   return {
     random,
@@ -295,7 +296,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     guards,
     granted,
     revoke,
-    receipt,
+    receipts,
     nowMs,
     lengths,
     advance: (seconds: number) => (now += seconds),
@@ -344,6 +345,7 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
         await w.acts[w.pick(Object.keys(w.acts))]?.()
         w.advance(w.pick([0, 0, 1, 3, 16]))
         for (const guard of w.guards) if (w.random() < 0.7) await w.granted(guard)
+        const receipts = await w.receipts([...open.keys()])
         for (const [seq, { atMs, took, unbounded }] of open) {
           if (w.nowMs() - atMs > COMPARED_SECONDS * 1000) open.delete(seq)
           for (const { clientId, noLaterThanMs } of claims.filter((claim) => claim.seq === seq))
@@ -354,7 +356,11 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
                   clientId,
                   Math.min(w.nowMs(), noLaterThanMs),
                 ])
-          const { participants } = await w.receipt(seq)
+          const receipt = receipts.get(seq) ?? expect.unreachable()
+          const { participants } = receipt
+          const { state, noLaterThanMs: stoppedMs = Infinity } = effectiveOf(receipt)
+          if (w.nowMs() > stoppedMs || state === 'confirmed')
+            expect(accepting(seq).filter(({ clientId }) => took.has(clientId))).toEqual([])
           const named = new Set(participants.map((participant) => participant.clientId))
           for (const { clientId } of accepting(seq))
             if (took.has(clientId)) expect([...named]).toContain(clientId)

@@ -533,7 +533,7 @@ describe('the workers', () => {
     rig.clock.advance(2)
     const at = rig.clock.nowMs()
     for (const response of held) ok(response)
-    const kept = async () => (await rig.store.receiptRows(1))?.kept ?? []
+    const kept = async () => (await rig.store.receiptRows([1]))[0]?.kept ?? []
     await vi.waitFor(
       async () =>
         expect((await kept()).filter(({ sessionsBy }) => sessionsBy === 'logout_token')).toEqual([

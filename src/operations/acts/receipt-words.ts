@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { receipt } from '../contract/shapes.ts'
+import type { effective, receipt } from '../contract/shapes.ts'
 import { span } from '../times.ts'
 
 /**
@@ -11,6 +11,7 @@ export type Receipt = z.output<typeof receipt>
 type Participant = Receipt['participants'][number]
 type Claim = Participant['tokens']
 type When = (atMs: number) => string
+type Effective = z.output<typeof effective>
 
 /** Returns the time of a claim. Every claim has one, except where there is no bound. */
 const timeOf = ({ no_later_than_ms: at }: Claim): number => Number(at)
@@ -93,4 +94,39 @@ export function receiptWords(
   ]
     .filter(Boolean)
     .join(', ')
+}
+
+/** The most open instances that are named. */
+const NAMED = 3
+
+/**
+ * Returns for example "stopped everywhere after 312 ms", or what is open and by when: "1 of 5 open:
+ * Perth until 09:06:00 UTC at most".
+ */
+export function effectiveWords(
+  found: Effective | null,
+  when: When,
+  nameOf = (clientId: string): string => clientId,
+): string {
+  if (found === null) return 'no longer known'
+  const { participants, open_participants: all, open, after_ms: ms, at_most: atMost } = found
+  if (participants === 0) return 'no instance took part'
+  if (all === 0)
+    return `stopped everywhere${ms === null ? '' : ` after ${span(ms)}${atMost ? ' at most' : ''}`}`
+  const named = open
+    .slice(0, NAMED)
+    .map((one) => `${nameOf(one.client_id)} ${openWords(one, when)}`)
+  const others = all - named.length
+  return `${all} of ${participants} open: ${[...named, ...(others > 0 ? [`${others} more`] : [])].join('; ')}`
+}
+
+function openWords(
+  { state, no_later_than_ms: at, tokens }: Effective['open'][number],
+  when: When,
+): string {
+  if (state === 'bounded' && at !== null) return `until ${when(at)} at most`
+  const until = tokens.no_later_than_ms
+  return tokens.state === 'confirmed' || until === null
+    ? 'accepts no token, but its own sessions may still be open'
+    : `accepts tokens until ${when(until)} at most, and its own sessions may still be open`
 }

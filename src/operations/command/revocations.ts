@@ -1,6 +1,6 @@
 import { concernsMany } from '../../protocol/revocation.ts'
 import type { WireSelector } from '../../protocol/selector.ts'
-import { claimWords, type Receipt, receiptWords } from '../acts/receipt-words.ts'
+import { claimWords, effectiveWords, type Receipt, receiptWords } from '../acts/receipt-words.ts'
 import { misused } from './broker.ts'
 import {
   BEFORE,
@@ -99,19 +99,30 @@ export const revocationCommands = group(
       ...paged('50'),
     },
     ask: fullPage('revocations'),
-    columns: {
-      revocations: [
-        'seq',
-        'at',
-        'selector',
-        'reason',
-        'actor',
-        'sessions',
-        'totals',
-        'fan_out',
-        'case_reference',
-      ],
-    },
+    words: ({ revocations, ...rest }) =>
+      inWords(
+        {
+          ...rest,
+          revocations: revocations.map(({ effective, ...revocation }) => ({
+            ...revocation,
+            effective: effectiveWords(effective, timeMs),
+          })),
+        },
+        {
+          revocations: [
+            'seq',
+            'at',
+            'selector',
+            'reason',
+            'actor',
+            'sessions',
+            'totals',
+            'fan_out',
+            'case_reference',
+            'effective',
+          ],
+        },
+      ),
   }),
   verb({
     name: 'show <seq>',

@@ -17,17 +17,18 @@ import {
 import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
-import { claimWords, receiptWords } from '../acts/receipt-words.ts'
+import { type Listed, withEffective } from '../acts/effective.ts'
+import { claimWords, effectiveWords, receiptWords } from '../acts/receipt-words.ts'
 import { ask } from '../contract/ask.ts'
 import { JSON_LINES } from '../contract/route.ts'
-import { receipt as receiptShape } from '../contract/shapes.ts'
+import { effective as effectiveShape, receipt as receiptShape } from '../contract/shapes.ts'
 import { toWire } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
 import { actorWords, count, covered, instances, isReason, mayRead, nameOf } from './format.ts'
 import { STATE } from './texts/acts.ts'
 import { span, when } from '../times.ts'
 import { REASON } from './texts/reasons.ts'
-import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
+import { type Columns, iso, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import {
   queryParam,
   caseLink,
@@ -75,6 +76,27 @@ export const revocationColumns = (request: ConsoleRequest): Columns<LoggedRevoca
   ['Comment', undefined, (revocation) => own(request, revocation, revocation.comment)],
 ]
 
+/** The columns that say since when a revocation is effective everywhere, for operators. */
+function effectiveColumns(request: ConsoleRequest): Columns<Listed> {
+  const { deps } = request
+  const words = ({ effective }: Listed, time: (atMs: number) => string): string =>
+    effectiveWords(effective ? toWire(effectiveShape, effective) : null, time, (id) =>
+      nameOf(deps, id),
+    )
+  return [
+    isOperator(request) && [
+      'Effective',
+      (revocation) => words(revocation, (atMs) => when(atMs, deps.clock.nowMs())),
+      (revocation) => words(revocation, (atMs) => String(iso(atMs))),
+    ],
+    isOperator(request) && [
+      'Effective by',
+      undefined,
+      ({ effective }) => iso(effective?.noLaterThanMs),
+    ],
+  ]
+}
+
 const own = async (request: ConsoleRequest, revocation: Revocation, text: string | undefined) =>
   (await mayRead(request, revocation)) ? text : undefined
 
@@ -98,7 +120,7 @@ async function caseOf(request: ConsoleRequest, revocation: Revocation): Promise<
   return isOperator(request) ? <a href={caseLink(caseReference)}>{caseReference}</a> : caseReference
 }
 
-const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocation, 'seq' | 'at'>>({
+const revocationList = listRoutes<Listed, number, Pick<LoggedRevocation, 'seq' | 'at'>>({
   name: 'revocations',
   title: 'Revocations',
   tenant: true,
@@ -115,7 +137,7 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
     isOperator(request) && ['actor', 'By', 'Name, sub or client'],
     ...PERIOD,
   ],
-  columns: revocationColumns,
+  columns: (request) => [...revocationColumns(request), ...effectiveColumns(request)],
   none: LOG.none,
   above: (request) => <Done request={request} results={DONE} />,
   async read(request) {
@@ -134,8 +156,10 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
         actorId: await idNamedBy(deps, 'actor', queryParam(request, 'actor')),
       }),
     }
-    return ({ from, ...bounds }) =>
-      deps.store.pageOfRevocations({ ...filter, before: from, ...bounds })
+    return async ({ from, ...bounds }) => {
+      const page = await deps.store.pageOfRevocations({ ...filter, before: from, ...bounds })
+      return { ...page, found: await withEffective(deps, page.found) }
+    }
   },
   placeIn: numberIn,
   cursorOf: (request, { seq }) => numberText(request, seq),

@@ -6,6 +6,7 @@ import { REASONS } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
+import { withEffective } from '../acts/effective.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { existing, noSuch } from '../acts/no-such.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
@@ -32,7 +33,7 @@ import {
   proofLimit,
   seqNumber,
 } from './fields.ts'
-import { preview, proof, revocation, revoked, signedReceipt } from './shapes.ts'
+import { listedRevocation, preview, proof, revoked, signedReceipt } from './shapes.ts'
 import type { Deps } from '../deps.ts'
 import { JSON_LINES, Lines, ok, route } from './route.ts'
 
@@ -51,7 +52,7 @@ const dryRunAnswer = z.object({
   would_end: preview,
 })
 const listed = z.object({
-  revocations: z.array(revocation),
+  revocations: z.array(listedRevocation),
   next: z.int().nullable(),
   searched_to: z.object({ seq: z.int(), at: seconds }).nullable(),
 })
@@ -142,7 +143,9 @@ export const revocationRoutes = [
         most: MOST_ENTRIES,
       })
       const last = found.length < wanted.limit ? to : found.at(-1)
-      const named = await withNames(deps, found, ({ selector }) => revokeTarget(selector))
+      const named = await withNames(deps, await withEffective(deps, found), ({ selector }) =>
+        revokeTarget(selector),
+      )
       return { revocations: named.map(loggedRow), next: last?.seq, searchedTo: to }
     },
   ),

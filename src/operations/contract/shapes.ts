@@ -128,6 +128,27 @@ const receiptOfClient = z.object({
     confirmed: count,
   }),
 })
+/** Since when a revocation is effective everywhere: its receipt in short. */
+export const effective = shape('Effective', {
+  ...claimed,
+  after_ms: count.nullable(),
+  at_most: z.boolean(),
+  participants: count,
+  open_participants: count,
+  open: z.array(
+    receiptOfClient.pick({
+      client_id: true,
+      state: true,
+      no_later_than_ms: true,
+      tokens: true,
+      sessions: true,
+    }),
+  ),
+})
+/** An entry of the list of revocations. */
+export const listedRevocation = logged
+  .extend({ effective: effective.nullable() })
+  .meta({ id: 'ListedRevocation' })
 export const receipt = shape('Receipt', {
   seq: count,
   acknowledged_at_ms: milliseconds,

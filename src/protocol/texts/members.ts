@@ -10,6 +10,10 @@ export const MEMBERS = {
     'the sign-ins in the period that opened or renewed a session: how many, in all and by client; without regard to `reason`',
   access_token: 'the access token: a JWT of RFC 9068 for a user',
   access_token_seconds: 'for how long its access tokens are valid',
+  after_ms: 'the same, in milliseconds from the acknowledgment on',
+  at_most: 'true: the time is a bound; false: the last client confirmed it then',
+  effective:
+    'since when it is effective at every client: the receipt in short; null: it is no longer known',
   ack: 'the jti of each event that the receiver has stored',
   acknowledged_at_ms: 'when the broker acknowledged the revocation',
   acr_values: 'the wanted authentication contexts, separated by spaces',
@@ -226,7 +230,12 @@ export const MEMBERS = {
   outcome: 'how it ended',
   outdated: 'it says no version, or one older than the guard of this broker',
   overlap_seconds: 'how long the secret before signs too',
+  open_participants: 'how many of them have not confirmed',
   participants: 'each client that took part',
+  'Effective.participants': 'how many clients took part',
+  'Effective.open': 'the first ten that have not confirmed',
+  'Effective.no_later_than_ms':
+    'by then it is effective everywhere; null: that is not bounded, or not known',
   parts: 'the store, the queue and Microsoft: what is up and what is down',
   path: 'the absolute path of the new file on the broker’s machine',
   pending: 'deliveries that are pending',
