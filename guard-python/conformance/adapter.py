@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 
-from case_manager_guard import Guard
+from case_manager_guard import Guard, Request
 from case_manager_guard._clock import Clock
 
 
@@ -36,6 +36,12 @@ class MovableClock(Clock):
         self.ahead = {name: ms + by.get(name, 0) for name, ms in self.ahead.items()}
 
 
+def check(token, request):
+    if request is None or request["scheme"] == "Bearer":
+        return guard.check(token)
+    return guard.check(token, request=Request(request["method"], request["path"], tuple(request["proofs"])))
+
+
 guard = clock = None
 for line in sys.stdin:
     message = json.loads(line)
@@ -49,7 +55,7 @@ for line in sys.stdin:
             guard.judge_sessions()
         guard.start()
     elif act == "check":
-        decision = guard.check(message.pop("token"))
+        decision = check(message.pop("token"), message.pop("request", None))
         missed = decision.accepted and guard.step_up(decision.claims, **message)
         answer = {"status": 401 if missed else decision.status}
     elif act == "session":

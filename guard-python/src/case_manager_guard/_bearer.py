@@ -1,24 +1,29 @@
-"""The part that both middlewares share: which requests need a token, and what is answered without one (RFC 6750)."""
+"""The part that both middlewares share: which requests need a token, and what is answered without one (RFC 6750, RFC
+9449)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
+from ._proofs import ALGORITHMS, Request
 from .guard import Decision, Guard
 
 App = TypeVar("App")
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
 
-REALM = 'Bearer realm="Case Manager"'
+REALM = 'realm="Case Manager"'
+ALGS = f'algs="{" ".join(ALGORITHMS)}"'
+Credentials = tuple[str, Request | None]
+"""A token, and the request that brought it with the scheme `DPoP`."""
 
 
-def token_of(authorization: str | None) -> str | None:
+def credentials_of(authorization: str | None, request: Request) -> Credentials | None:
     """The token of an Authorization header. None if there is none, or it cannot be one."""
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token or not token.isascii() or any(char.isspace() for char in token):
+    if scheme.lower() not in ("bearer", "dpop") or not token or not token.isascii() or any(map(str.isspace, token)):
         return None
-    return token
+    return token, request if scheme.lower() == "dpop" else None
 
 
 class Middleware(Generic[App]):
@@ -48,19 +53,25 @@ def logout_answer(status: int) -> Answer:
     return status, headers, b'{"error":"invalid_request"}' if status == 400 else b""
 
 
-def step_up_challenge(step_up: Mapping[str, str]) -> str:
+def step_up_challenge(step_up: Mapping[str, str], scheme: Literal["Bearer", "DPoP"] = "Bearer") -> str:
     """The `WWW-Authenticate` of the 401 by which an API demands what `Guard.step_up` returned (RFC 9470)."""
-    members = {"error": "insufficient_user_authentication", **step_up}
-    return f"{REALM}, " + ", ".join(f'{name}="{value}"' for name, value in members.items())
+    return _challenge(scheme, {"error": "insufficient_user_authentication", **step_up})
 
 
-def rejection(decision: Decision | None) -> Answer:
+def _challenge(scheme: str, members: Mapping[str, str]) -> str:
+    parts = [REALM, *(f'{name}="{value}"' for name, value in members.items()), *([ALGS] if scheme == "DPoP" else [])]
+    return f"{scheme} {', '.join(parts)}"
+
+
+def rejection(decision: Decision | None, guard: Guard) -> Answer:
     """The answer to a request without a valid token. None: it had none."""
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if decision is None:
-        return 401, {**headers, "www-authenticate": REALM}, b'{"error":"unauthorized"}'
+        schemes = ["Bearer", "DPoP"] if guard.public_addresses else ["Bearer"]
+        challenges = ", ".join(_challenge(scheme, {}) for scheme in schemes)
+        return 401, {**headers, "www-authenticate": challenges}, b'{"error":"unauthorized"}'
     if decision.status == 503:
         return 503, {**headers, "retry-after": "1"}, b'{"error":"temporarily_unavailable"}'
-    error = "insufficient_scope" if decision.status == 403 else "invalid_token"
-    challenge = f'{REALM}, error="{error}", error_description="{decision.description}"'
-    return decision.status, {**headers, "www-authenticate": challenge}, f'{{"error":"{error}"}}'.encode()
+    members = {"error": decision.error, "error_description": decision.description}
+    challenge = _challenge(decision.scheme, members)
+    return decision.status, {**headers, "www-authenticate": challenge}, f'{{"error":"{decision.error}"}}'.encode()

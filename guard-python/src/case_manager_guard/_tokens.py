@@ -1,5 +1,6 @@
 """Verifies the tokens of the broker by its keys (RFC 8725)."""
 
+import re
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -131,6 +132,12 @@ def _texts(claims: Claims, *names: str) -> bool:
     return all(isinstance(claims.get(name), str) and claims[name] for name in names)
 
 
+def _is_thumbprint(cnf: object) -> bool:
+    """Nothing but a thumbprint can be compared with a proof (RFC 9449 §6.1)."""
+    jkt = cnf.get("jkt") if isinstance(cnf, dict) and len(cnf) == 1 else None
+    return isinstance(jkt, str) and re.fullmatch(r"[A-Za-z0-9_-]{43}", jkt) is not None
+
+
 def verify_access_token(token: str, keys: Keys, issuer: str, audience: str) -> tuple[Claims, str]:
     """Verifies all but the times (RFC 9068 §4). Returns the claims and the id of the key."""
     claims = _verified(token, keys, "ES256", ("at+jwt",), issuer, audience)
@@ -139,8 +146,8 @@ def verify_access_token(token: str, keys: Keys, issuer: str, audience: str) -> t
         raise Invalid("a claim has a wrong type")
     if "exp" not in claims or not is_seq(claims.get("rev")):
         raise Invalid("it has no exp or rev")
-    if "cnf" in claims:
-        raise Invalid("it is bound to a key, of which there is no proof")
+    if "cnf" in claims and not _is_thumbprint(claims["cnf"]):
+        raise Invalid("its cnf is no thumbprint of a key")
     return claims, str(jwt.get_unverified_header(token)["kid"])
 
 

@@ -4,10 +4,12 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
-from ._bearer import NOT_POSTED, Middleware, logout_answer, rejection, token_of
+from ._bearer import NOT_POSTED, Middleware, credentials_of, logout_answer, rejection
 from ._logout import MOST_BYTES
 from ._own_sessions import RETRY, STREAM_HEADERS, Sessions, ended_event, unavailable
+from ._proofs import Request
 from ._sessions import SessionState
 
 Scope = MutableMapping[str, Any]
@@ -32,11 +34,14 @@ class GuardMiddleware(Middleware[App]):
             return await self._receive_logout(scope, receive, send)
         if kind not in ("http", "websocket") or self._is_public(scope["path"]):
             return await self._app(scope, receive, send)
-        sent = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-        token = token_of(sent[0].decode("latin-1")) if len(sent) == 1 else None
-        decision = None if token is None else await self._guard.check_async(token, *self._scopes)
+        sent = _values(scope, b"authorization")
+        found = credentials_of(sent[0], _request(scope)) if len(sent) == 1 else None
+        decision = None
+        if found is not None:
+            token, request = found
+            decision = await self._guard.check_async(token, *self._scopes, request=request)
         if decision is None or not decision.accepted:
-            return await _answer(kind, send, *rejection(decision))
+            return await _answer(kind, send, *rejection(decision, self._guard))
         scope.setdefault("state", {})["claims"] = decision.claims
         await self._app(scope, receive, send)
 
@@ -93,6 +98,16 @@ class SessionMiddleware(Sessions[App, Scope]):
                 return
             state = held.result()
         await send({"type": "http.response.body", "body": ended_event(state)})
+
+
+def _values(scope: Scope, wanted: bytes) -> tuple[str, ...]:
+    return tuple(value.decode("latin-1") for name, value in scope["headers"] if name.lower() == wanted)
+
+
+def _request(scope: Scope) -> Request:
+    # A WebSocket is opened by GET.
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    return Request(scope.get("method", "GET"), path.decode("latin-1"), _values(scope, b"dpop"))
 
 
 async def _awaited(value: Any) -> Any:

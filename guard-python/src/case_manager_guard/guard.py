@@ -6,7 +6,7 @@ import os
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import ceil
@@ -22,6 +22,7 @@ from ._listener import Listener
 from ._logout import Logout, LogoutReceiver
 from ._poll import Poller
 from ._problems import Problems
+from ._proofs import Proofs, Request, Unbound, Unproved, addresses_of
 from ._report import Reporter, repeat_seconds
 from ._sessions import SessionChecker, SessionState
 from ._strength import step_up_for
@@ -38,11 +39,14 @@ NO_SINK = "give the guard an on_logout, which does nothing where the application
 
 @dataclass(frozen=True)
 class Decision:
-    """200: accepted, with `claims`. 401: rejected. 403: a scope is missing. 503: the guard cannot know; try again."""
+    """200: accepted, with `claims`. 401: rejected. 403: a scope is missing. 503: the guard cannot know; try again.
+    `scheme` and `error` are for the challenge of a 401 or 403 (RFC 6750 §3, RFC 9449 §7.1)."""
 
     status: Literal[200, 401, 403, 503]
     claims: Claims
     description: str
+    scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    error: Literal["", "invalid_token", "invalid_dpop_proof", "insufficient_scope"] = ""
 
     @property
     def accepted(self) -> bool:
@@ -62,6 +66,8 @@ class Guard:
     Checks access tokens. Safe for threads; for asyncio use `check_async`. A forked process starts anew by itself.
 
     :param audience: the `aud` that tokens for this instance have, by default `urn:case-manager:instance:<client_id>`
+    :param public_address: the addresses by which clients reach this API, as they write them in a proof: scheme, host,
+        and what a proxy cuts from the path. Without one no token that is bound to a key is accepted
     :param client_key: a private JWK instead of `client_secret`
     :param client_assertion: returns the token of the client's workload (`workload_jwt`), instead of `client_secret`. It
         is called for each request to the broker: read the token's file there, because the platform replaces it
@@ -84,6 +90,7 @@ class Guard:
         client_key: Mapping[str, Any] | None = None,
         client_assertion: Callable[[], str] | None = None,
         audience: str | None = None,
+        public_address: str | Iterable[str] | None = None,
         guard: str | None = None,
         poll: bool = False,
         without_lease: Literal["reject", "introspect"] = "reject",
@@ -98,6 +105,7 @@ class Guard:
         self._credentials = Credentials(issuer, client_id, client_secret, client_key, client_assertion)
         self._issuer, self._client_id = issuer, client_id
         self._audience = audience or f"urn:case-manager:instance:{client_id}"
+        self.public_addresses = addresses_of(public_address)
         self._name, self._by_poll, self._without_lease = guard, poll, without_lease
         self._on_revocation, self._on_logout, self._logout_alg = on_revocation, on_logout, logout_alg
         self._problems = Problems(log or logging.getLogger("case_manager_guard"))
@@ -150,6 +158,7 @@ class Guard:
             self._follower.catch_up_to,
         )
         self._logouts = LogoutReceiver(self._verify_logout, self._ended, self._broker.clock.now)
+        self._proofs = Proofs(self.public_addresses, self._broker.clock.now)
         self._seen: OrderedDict[str, tuple[Claims, str]] = OrderedDict()
 
     def stop(self) -> None:
@@ -169,23 +178,27 @@ class Guard:
     ) -> None:
         self.stop()
 
-    def check(self, token: str, *scopes: str) -> Decision:
+    def check(self, token: str, *scopes: str, request: Request | None = None) -> Decision:
         """Decides about an access token, and whether it has all these scopes. Waits for the network only where it must
-        read a new key, poll, or introspect."""
+        read a new key, poll, or introspect.
+
+        :param request: what brought the token with the scheme `DPoP`. Its proof is used up. None: it came as Bearer
+        """
         if self._process != os.getpid():
             self.start()
         self._follower.catch_up()
-        decision = self._decide(token)
+        decision = self._decide(token, request)
         missing = [one for one in scopes if one not in str(decision.claims.get("scope", "")).split()]
         if decision.accepted and missing:
-            return Decision(403, decision.claims, f"it needs the scope {' '.join(missing)}")
+            description = f"it needs the scope {' '.join(missing)}"
+            return Decision(403, decision.claims, description, decision.scheme, "insufficient_scope")
         return decision
 
-    async def check_async(self, token: str, *scopes: str) -> Decision:
+    async def check_async(self, token: str, *scopes: str, request: Request | None = None) -> Decision:
         """The same for asyncio: what may wait for the network runs in a thread."""
         if self._process == os.getpid() and not self._by_poll and token in self._seen and self._lease.held:
-            return self.check(token, *scopes)
-        return await asyncio.to_thread(self.check, token, *scopes)
+            return self.check(token, *scopes, request=request)
+        return await asyncio.to_thread(self.check, token, *scopes, request=request)
 
     def step_up(
         self, claims: Mapping[str, Any], *, acr: str | None = None, max_age: int | None = None
@@ -242,17 +255,22 @@ class Guard:
             self.start()
         return self._logouts.receive(body)
 
-    def _decide(self, token: str) -> Decision:
+    def _decide(self, token: str, request: Request | None) -> Decision:
+        scheme: Literal["Bearer", "DPoP"] = "Bearer" if request is None else "DPoP"
         try:
             self._must_be_ready()
             claims, kid = self._seen.get(token) or verify_access_token(token, self._keys, self._issuer, self._audience)
+            if request is not None or "cnf" in claims:
+                with self._feed.lock:
+                    self._must_be_valid(claims, kid)
+                self._proofs.judge(token, claims, request)
             with self._feed.lock:
                 self._must_be_ready()
                 self._must_be_valid(claims, kid)
                 self._remember(token, claims, kid)
                 self._follower.catch_up_to(claims["rev"])
                 if self._lease.held:
-                    return Decision(200, claims, "")
+                    return Decision(200, claims, "", scheme)
             if self._without_lease == "reject":
                 raise Unsure("the guard holds no lease")
             if not self._broker.is_active(token):
@@ -260,9 +278,13 @@ class Guard:
             with self._feed.lock:
                 self._must_be_ready()
                 self._must_be_valid(claims, kid)
-            return Decision(200, claims, "")
+            return Decision(200, claims, "", scheme)
+        except Unproved as error:
+            return Decision(401, {}, str(error), "DPoP", "invalid_dpop_proof")
+        except Unbound as error:
+            return Decision(401, {}, str(error), "DPoP", "invalid_token")
         except Invalid as error:
-            return Decision(401, {}, str(error))
+            return Decision(401, {}, str(error), scheme, "invalid_token")
         except Unsure as error:
             return Decision(503, {}, str(error))
         except FAILURES:

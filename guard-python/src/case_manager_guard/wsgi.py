@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
-from ._bearer import NOT_POSTED, Middleware, logout_answer, rejection, token_of
+from ._bearer import NOT_POSTED, Middleware, credentials_of, logout_answer, rejection
 from ._logout import MOST_BYTES
 from ._own_sessions import Sessions
+from ._proofs import Request
 from ._sessions import SessionState
 
 Environ = dict[str, Any]
@@ -26,10 +28,13 @@ class GuardMiddleware(Middleware[App]):
             return self._receive_logout(environ, start_response)
         if self._is_public(path):
             return self._app(environ, start_response)
-        token = token_of(environ.get("HTTP_AUTHORIZATION"))
-        decision = None if token is None else self._guard.check(token, *self._scopes)
+        found = credentials_of(environ.get("HTTP_AUTHORIZATION"), _request(environ))
+        decision = None
+        if found is not None:
+            token, request = found
+            decision = self._guard.check(token, *self._scopes, request=request)
         if decision is None or not decision.accepted:
-            return _answer(start_response, *rejection(decision))
+            return _answer(start_response, *rejection(decision, self._guard))
         environ["case_manager.claims"] = decision.claims
         return self._app(environ, start_response)
 
@@ -52,6 +57,13 @@ class SessionMiddleware(Sessions[App, Environ]):
         if judged is not None:
             environ["case_manager.ended"] = judged
         return self._app(environ, start_response)
+
+
+def _request(environ: Environ) -> Request:
+    # Several headers come as one, which is no proof. The path comes decoded.
+    path = environ.get("SCRIPT_NAME", "") + (environ.get("PATH_INFO") or "/")
+    proof = environ.get("HTTP_DPOP")
+    return Request(environ["REQUEST_METHOD"], quote(path, encoding="latin-1"), () if proof is None else (proof,))
 
 
 def _answer(start_response: StartResponse, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:

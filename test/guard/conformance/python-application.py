@@ -54,9 +54,11 @@ def ask_wsgi(request):
     def start_response(status, headers):
         answer.update(status=int(status[:3]), headers={name.lower(): value for name, value in headers})
 
-    environ = {"PATH_INFO": request["path"], "REQUEST_METHOD": "GET"}
+    environ = {"SCRIPT_NAME": "", "PATH_INFO": request["path"], "REQUEST_METHOD": "GET"}
     if "authorization" in request:
         environ["HTTP_AUTHORIZATION"] = request["authorization"]
+    if "proofs" in request:
+        environ["HTTP_DPOP"] = ",".join(request["proofs"])
     body = b"".join(by_wsgi(environ, start_response))
     return {**answer, "body": body.decode()}
 
@@ -71,6 +73,7 @@ def ask_asgi(request):
         return {"type": "http.request", "body": b""}
 
     headers = [(b"authorization", request["authorization"].encode())] if "authorization" in request else []
+    headers += [(b"dpop", proof.encode()) for proof in request.get("proofs", [])]
     scope = {"type": request.get("type", "http"), "method": "GET", "path": request["path"], "headers": headers}
     asyncio.run(by_asgi(scope, receive, send))
     if scope["type"] == "websocket":

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { eventually } from '../stand-in.ts'
+import { ath, createProver } from '../../token/proofs.ts'
 import { PYTHON, startBrokerOfToday, startProgram } from './python-program.ts'
 
 /** The middlewares of the guard for Python, in front of an application. */
@@ -61,6 +62,78 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(await ask({ by, path: '/' })).toMatchObject({ status: 200 })
     for (const path of ['/api/cases', '/open', '//'])
       expect([path, (await ask({ by, path })).status]).toEqual([path, 401])
+  })
+
+  test.each(['wsgi', 'asgi'])(
+    '%s: a token that is bound to a key needs a proof for this request (RFC 9449 §7.1)',
+    async (by) => {
+      const { broker, ask } = await application({ public_address: 'https://cases.example/v1' })
+      const algs = 'algs="ES256 PS256 EdDSA"'
+      const key = await createProver({ now: () => broker.clock.now })
+      const token = await broker.token({ cnf: { jkt: key.jkt } })
+      const prove = (htu = 'https://cases.example/v1/a%20b') =>
+        key.prove('GET', { htu, ...ath(token) })
+      const send = (proofs: string[], scheme = 'DPoP') =>
+        ask({ by, path: '/a b', authorization: `${scheme} ${token}`, proofs })
+      const challenge = async (answer: Promise<Answer>) => {
+        const { status, headers } = await answer
+        return [status, headers?.['www-authenticate']]
+      }
+      const used = await prove()
+      await eventually(async () => expect((await send([await prove()])).status).toBe(200))
+      expect((await send([used])).status).toBe(200)
+      const others = [await prove('https://cases.example/a%20b'), await prove('https://x/v1/a%20b')]
+      for (const proofs of [
+        [],
+        [used],
+        [await prove(), await prove()],
+        ...others.map((other) => [other]),
+      ])
+        expect(await challenge(send(proofs))).toEqual([
+          401,
+          expect.stringMatching(
+            /^DPoP realm="Case Manager", error="invalid_dpop_proof", error_description="[^"]+", algs="ES256 PS256 EdDSA"$/,
+          ),
+        ])
+      expect(await challenge(send([await prove()], 'Bearer'))).toEqual([
+        401,
+        `DPoP realm="Case Manager", error="invalid_token", error_description="It is bound to a key: send it with the scheme DPoP and a proof.", ${algs}`,
+      ])
+      expect(await challenge(ask({ by, path: '/' }))).toEqual([
+        401,
+        `Bearer realm="Case Manager", DPoP realm="Case Manager", ${algs}`,
+      ])
+    },
+  )
+
+  test('a bound token is rejected where the guard has no public address', async () => {
+    const { broker, ask, authorization } = await application()
+    await eventually(async () =>
+      expect((await ask({ by: 'wsgi', path: '/', authorization })).status).toBe(200),
+    )
+    const key = await createProver({ now: () => broker.clock.now })
+    const token = await broker.token({ cnf: { jkt: key.jkt } })
+    const proofs = [await key.prove('GET', { htu: 'https://cases.example/', ...ath(token) })]
+    for (const scheme of ['DPoP', 'Bearer'])
+      expect(
+        (await ask({ by: 'wsgi', path: '/', authorization: `${scheme} ${token}`, proofs })).status,
+      ).toBe(401)
+  })
+
+  test('remembers proofs as long as their iat is accepted, and no more than it may', () => {
+    expect(printed('proofs')).toMatchObject({
+      setBack: ['first', 'used', 'first', 'used', 'first'],
+      bounded: ['first', 'first', 'full', 'used', 'first'],
+    })
+  })
+
+  test('compares addresses in their normal form, and takes only safe ones for its own', () => {
+    expect(printed('proofs')).toMatchObject({
+      same: [true, true],
+      other: [false, false, false],
+      wrong: [true, true, true, true, true],
+      right: [null, null, null],
+    })
   })
 
   test('a wrong secret is named in the log', async () => {
