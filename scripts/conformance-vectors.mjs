@@ -8,6 +8,7 @@ import { KEYS } from './conformance/keys.mjs'
 import { LEASES } from './conformance/leases.mjs'
 import { LOGOUTS } from './conformance/logout.mjs'
 import { POLLS } from './conformance/polls.mjs'
+import { PROOFS } from './conformance/proofs.mjs'
 import { ASKING } from './conformance/requests.mjs'
 import { RULES, UNTESTED } from './conformance/rules.mjs'
 import { SESSIONS } from './conformance/sessions.mjs'
@@ -48,6 +49,7 @@ const CASES = [
   ...LOGOUTS,
   ...SESSIONS,
   ...STRENGTH,
+  ...PROOFS,
 ]
 /** A line for each step, so that a difference can be read. */
 const written = ({ steps, ...described }) =>

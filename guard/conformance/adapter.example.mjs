@@ -11,6 +11,7 @@ const acts = {
       client_secret: clientSecret,
       client_key: clientKey,
       poll,
+      public_address: publicAddress,
       sessions,
       without_lease,
     } = more
@@ -23,6 +24,7 @@ const acts = {
       audience,
       guardId,
       poll,
+      publicAddress,
       withoutLease: without_lease,
       onLogout: () => {},
       hooks: { problem: () => {} },
@@ -30,7 +32,14 @@ const acts = {
     if (sessions) guard.judgeSessions()
     void guard.start()
   },
-  check: async ({ acr, max_age: maxAgeSeconds, token }) => {
+  check: async ({ acr, max_age: maxAgeSeconds, request, token }) => {
+    if (request !== undefined) {
+      const { method, path, proofs, scheme } = request
+      const headers = new Headers({ authorization: `${String(scheme)} ${String(token)}` })
+      for (const proof of proofs) headers.append('dpop', proof)
+      const authorized = await guard.authorize({ method, url: path, headers })
+      return { status: authorized.ok ? 200 : authorized.response.status }
+    }
     const result = await guard.check(token)
     if (!result.ok) return { status: result.status }
     return { status: guard.stepUp(result.claims, { acr, maxAgeSeconds }) ? 401 : 200 }

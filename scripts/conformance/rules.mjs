@@ -488,6 +488,39 @@ export const RULES = {
     'feed/an act that demands a recent authentication',
     'feed/a recent authentication and a clock that is set ahead',
   ],
+  V1: ['proof/a bound token as Bearer', 'proof/no proof', 'proof/two *'],
+  V2: ['proof/a token that is not bound'],
+  V3: ['proof/not a JWT', 'proof/two in one header', 'proof/too long'],
+  V4: ['proof/without typ', 'proof/another typ', 'proof/typ in full and in capitals'],
+  V5: [
+    'proof/alg none',
+    'proof/HS256 with the public key',
+    'proof/RS256',
+    'proof/alg of another key',
+    'proof/by a key for *',
+  ],
+  V6: [
+    'proof/without jwk',
+    'proof/jwk that is no key',
+    'proof/a private key in jwk',
+    'proof/a symmetric key in jwk',
+    'proof/by another key',
+  ],
+  V7: ['proof/critical headers'],
+  V8: ['proof/signed by another key', 'proof/another signature'],
+  V9: ['proof/without htm', 'proof/another htm'],
+  V10: ['proof/without htu', 'proof/another htu', 'proof/htu in another spelling'],
+  V11: ['proof/without ath', 'proof/another ath'],
+  V12: [
+    'proof/without iat',
+    'proof/iat *',
+    'proof/nbf in the future',
+    'proof/a proof and a clock that is wrong',
+  ],
+  V13: ['proof/exp that is over', 'proof/iat and nbf near now'],
+  V14: ['proof/without jti', 'proof/jti that is no id', 'proof/a proof that was used'],
+  V15: ['proof/a proof that was used 50 s ago'],
+  V18: ['proof/a proof of a revoked token'],
 }
 
 /**
@@ -498,5 +531,8 @@ export const UNTESTED = {
   A7: 'No platform gives the kit a token. A guard sends it as it sends the assertions of A2.',
   L7: 'A guard that uses the worse of two anchors is safe, and the fake broker is at the same machine: its anchors are alike.',
   S5: 'An adapter answers by a status alone, so the kit sees no header.',
+  V16: 'The kit would have to send as many proofs as the guard remembers.',
+  V17: 'An adapter hands the guard no headers but the token and its proofs.',
+  V19: 'An adapter answers by a status alone, so the kit sees no header.',
   O6: 'The kit starts a guard that judges sessions from the beginning.',
 }

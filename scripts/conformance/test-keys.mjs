@@ -13,10 +13,10 @@ function generated() {
     kid,
     alg,
   })
-  const rsa = (kid) => ({
+  const rsa = (kid, alg = 'RS256') => ({
     ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
     kid,
-    alg: 'RS256',
+    alg,
   })
   return {
     'es-1': ec('es-1'),
@@ -27,6 +27,14 @@ function generated() {
     unpublished: ec('es-9'),
     'es-384': ec('es-384', 'P-384', 'ES384'),
     client: ec('client-1'),
+    proof: ec('proof'),
+    'another proof': ec('another proof'),
+    'proof rsa': rsa('proof rsa', 'PS256'),
+    'proof ed': {
+      ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }),
+      kid: 'proof ed',
+      alg: 'EdDSA',
+    },
   }
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Clock } from '../clock.ts'
-import type { Demand } from './shapes.ts'
+import type { Brought, Demand } from './shapes.ts'
 
 /**
  * The connection of the kit to a guard in any language: JSON messages by the lines of a process, or
@@ -26,6 +26,8 @@ export interface Start {
   without_lease?: 'introspect'
   /** True if the guard judges the instance's own sessions. */
   sessions?: true
+  /** The address by which clients reach the API. Left out for a guard that verifies no proofs. */
+  public_address?: string
 }
 
 /**
@@ -42,7 +44,7 @@ export interface Clocks {
 export type Message =
   | Start
   | Clocks
-  | ({ do: 'check'; token: string } & Demand)
+  | ({ do: 'check'; token: string; request?: Brought } & Demand)
   | { do: 'session'; session: Record<string, unknown> }
   | { do: 'logout'; logout_token: string }
   | { do: 'stop' }

@@ -13,7 +13,7 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
   --adapter ADAPTER      what drives the guard: a command that reads and writes JSON lines, or an http address. It answers
                            {"do":"start","issuer":…,"client_id":…,"client_secret":…,"audience":…,"guard":…}  {}
                            {"do":"check","token":…}            {"status":200} accepted, 401 rejected, 503 not known
-                             (with "acr" or "max_age" where the act demands them)
+                             (with "acr" or "max_age" where the act demands them, with "request" where a request with proofs brings it)
                            {"do":"logout","logout_token":…}    {"status":200} ended, 400 rejected for good, 503 to be sent again
                            {"do":"session","session":…}        {"status":200} live, 401 ended, 503 not known
                            {"do":"clock","wall_ms":…,"monotonic_ms":…,"elapsed_ms":…}  {}
@@ -22,8 +22,9 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
   --section TEXT         only cases of the sections of docs/feed.md whose title contains this; more than once for several
   --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls),
                          private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection
-                         ("without_lease": "introspect"), sessions ("sessions": true), strength ("acr" and "max_age"), clock (the message
-                         "clock"), timers (a "clock" that also runs the timers that are due by then); more than once for several
+                         ("without_lease": "introspect"), sessions ("sessions": true), strength ("acr" and "max_age"), dpop
+                         ("public_address" and "request"), clock (the message "clock"), timers (a "clock" that also runs the timers
+                         that are due by then); more than once for several
   --lease SECONDS        the length of the leases that the fake broker grants, 1 to 60; default 2
   --at-once NUMBER       how many cases run at once, each with a process of the adapter's command; default 8. 1 if two of them cannot run
                          beside each other, for example because each listens at the same port. An http address gets one case at a time

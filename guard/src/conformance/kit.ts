@@ -117,15 +117,13 @@ export async function runKit({ adapters, only, section, ...rest }: RunOptions): 
 
 const isOwn = ({ steps }: Case): boolean => steps.some((step) => step.do === 'start')
 
-type Options = Stage & Pick<RunOptions, 'without'>
-
-const missingOf = ({ needs }: Case, { without = [] }: Options): string | undefined =>
+const missingOf = ({ needs }: Case, { without = [] }: Stage): string | undefined =>
   needs?.find((need) => without.includes(need))
 
 /** Runs cases that share one broker and one guard. */
 async function runTogether(
   cases: readonly Case[],
-  options: Options,
+  options: Stage,
   note: (result: Result) => void,
 ): Promise<void> {
   const isRun = cases.some((each) => missingOf(each, options) === undefined)
@@ -137,7 +135,7 @@ async function runTogether(
   }
 }
 
-async function runOne(each: Case, options: Options, shared: Play | undefined): Promise<Result> {
+async function runOne(each: Case, options: Stage, shared: Play | undefined): Promise<Result> {
   const { clock } = options
   const begun = clock.monotonicMs()
   const missing = missingOf(each, options)

@@ -8,8 +8,16 @@ import {
   type Request,
 } from './fake-broker.ts'
 import { differs } from './pattern.ts'
-import type { BrokerState, Case, Decision, LogoutDecision, Step } from './shapes.ts'
-import { CLIENT, CLIENT_KEY, signToken, type Keys } from './sign.ts'
+import type {
+  BrokerState,
+  Brought,
+  Case,
+  Decision,
+  LogoutDecision,
+  Step,
+  TokenSpec,
+} from './shapes.ts'
+import { API, CLIENT, CLIENT_KEY, signProof, signToken, type Keys } from './sign.ts'
 
 /** Plays the steps of a case, and reports what a guard did wrong. */
 
@@ -18,6 +26,8 @@ export interface Stage {
   clock: Clock
   keys: Keys
   leaseSeconds: number
+  /** The features that the guard lacks (`NEEDS`). */
+  without?: readonly string[]
   /** The factor by which a guard may be slower on a busy machine. Default: 1. */
   patience?: number
 }
@@ -45,7 +55,7 @@ export class Play {
   #connectionsSeen = 0
   /** The number of requests by path that steps have already counted. */
   readonly #requestsSeen = new Map<string, number>()
-  /** The tokens that the guard gets more than once, by their name in the case. */
+  /** The tokens and proofs that the guard gets more than once, by their name in the case. */
   readonly #signed = new Map<string, string>()
   /** The answers that a later step waits for. */
   readonly #later = new Map<string, Promise<string>>()
@@ -76,7 +86,7 @@ export class Play {
     const { by, poll, sessions, without_lease } = step
     this.#started = true
     this.broker.clientBy = by ?? 'secret'
-    const { adapter, keys } = this.#stage
+    const { adapter, keys, without = [] } = this.#stage
     const { client_secret, ...client } = CLIENT
     const credential = by === 'key' ? { client_key: keys[CLIENT_KEY] ?? {} } : { client_secret }
     await adapter.ask({
@@ -88,6 +98,7 @@ export class Play {
       ...(poll && { poll }),
       ...(sessions && { sessions }),
       ...(without_lease && { without_lease }),
+      ...(!without.includes('dpop') && { public_address: API }),
     })
   }
 
@@ -245,16 +256,29 @@ export class Play {
       })
       return DECISIONS[status] ?? `status ${status}`
     }
-    const { is_forged: isForged, same } = step.token
-    const signed = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
-    if (same !== undefined) this.#signed.set(same, signed)
-    const token = isForged === true ? forged(signed) : signed
+    const token = this.#made(step.token, () => this.#sign(step))
     const { status = 0 } = await adapter.ask(
       step.do === 'check'
-        ? { do: 'check', token, ...step.demand }
+        ? { do: 'check', token, ...step.demand, ...this.#brought(step, token) }
         : { do: 'logout', logout_token: token },
     )
     return (step.do === 'check' ? DECISIONS : LOGOUT_DECISIONS)[status] ?? `status ${status}`
+  }
+
+  /** Returns a token or a proof: the one of that name which was sent before, if there is one. */
+  #made({ is_forged: isForged, same }: TokenSpec, make: () => string): string {
+    const signed = (same === undefined ? undefined : this.#signed.get(same)) ?? make()
+    if (same !== undefined) this.#signed.set(same, signed)
+    return isForged === true ? forged(signed) : signed
+  }
+
+  #brought({ request }: Extract<Step, { do: 'check' }>, token: string): { request?: Brought } {
+    if (request === undefined) return {}
+    const signing = { keys: this.#stage.keys, now: this.broker.now }
+    const proofs = request.proofs.map((proof) =>
+      this.#made(proof, () => signProof(proof, { ...request, token }, signing)),
+    )
+    return { request: { ...request, proofs } }
   }
 
   /** Returns the claims of the ID token that opened a session. */

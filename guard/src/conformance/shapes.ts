@@ -21,6 +21,25 @@ export interface TokenSpec {
 }
 
 /**
+ * The differences from a valid proof of the request that it is in. The texts "$API" and "$PROOF" are
+ * the public address and the proof itself. All else is as in a token.
+ */
+export interface ProofSpec extends TokenSpec {
+  /** The name of the key in its header. Default: that of the key which signs it. */
+  jwk?: string
+}
+
+/** The request that brings a token, for a guard that verifies proofs. */
+export interface Brought {
+  scheme: 'DPoP' | 'Bearer'
+  method: string
+  /** With its query. */
+  path: string
+  /** The values of its `DPoP` headers. */
+  proofs: string[]
+}
+
+/**
  * The condition that a value must meet. A plain value must be equal. An object names members, each
  * with a pattern of its own, null for one that must be absent. Four objects differ: `$is`, a regular
  * expression; `$between`, the bounds of a number; `$streams`, the names of exactly these streams and
@@ -67,6 +86,7 @@ export type Step =
    * Checks a token. `for_ms`: during that time each answer must be an expected one. `for_leases`:
    * the same in lengths of the lease. `within_ms`: an expected answer must come within that time.
    * `later`: a name; a step `answer` waits for the answer. `demand`: the token is for such an act.
+   * `request`: by default the token comes as Bearer.
    */
   | {
       do: 'check'
@@ -79,6 +99,7 @@ export type Step =
       for_leases?: number
       within_ms?: number
       demand?: Demand
+      request?: Omit<Brought, 'proofs'> & { proofs: ProofSpec[] }
     }
   /** Waits for the answers to a check that was sent before. */
   | { do: 'answer'; to: string; expect: Decision | Decision[] }
@@ -236,6 +257,7 @@ export const NEEDS = [
   'introspection',
   'sessions',
   'strength',
+  'dpop',
   'clock',
   'timers',
 ] as const

@@ -1,4 +1,6 @@
 import {
+  constants,
+  createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
@@ -7,7 +9,7 @@ import {
   verify,
   type webcrypto,
 } from 'node:crypto'
-import type { TokenSpec } from './shapes.ts'
+import type { ProofSpec, TokenSpec } from './shapes.ts'
 
 /** Signs the valid and invalid tokens of the vectors, with the fixed test keys of the kit. */
 
@@ -18,6 +20,8 @@ export const CLIENT = {
 }
 /** The name in keys.json of the client's own key, for private_key_jwt. */
 export const CLIENT_KEY = 'client'
+/** The address by which clients reach the API of the guard, for the `htu` of proofs. */
+export const API = 'https://api.example'
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 export type Keys = Readonly<Record<string, webcrypto.JsonWebKey & { kid: string; alg: string }>>
@@ -67,18 +71,66 @@ export function signToken(
 ): string {
   if (spec.text !== undefined) return spec.text
   const base = kind === 'access' ? ACCESS : LOGOUT
-  const key = keys[spec.key ?? base.key]
-  if (key === undefined)
-    throw new Error(`The vectors name a key that keys.json does not have: ${spec.key}.`)
-  const header = present({ alg: key.alg, kid: key.kid, ...base.header, ...spec.header })
+  const key = keyOf(keys, spec.key ?? base.key)
+  const header = { alg: key.alg, kid: key.kid, ...base.header, ...spec.header }
   const claims = present({ iss: issuer, jti: randomUUID(), ...base.claims, ...spec.claims })
   // The address of the fake broker is known only now.
   for (const [name, value] of Object.entries(claims))
     if (typeof value === 'string')
       claims[name] = value === '$NULL' ? null : value.replace('$ISSUER', issuer)
-  for (const name of TIMES) if (typeof claims[name] === 'number') claims[name] += now
-  const input = `${encode(header)}.${encode(claims)}`
-  return `${input}.${signature(input, header.alg, key)}`
+  return jwtOf(header, claims, key, now)
+}
+
+/** The request that a proof is for, with the access token that it brings. */
+export interface Proved {
+  method: string
+  path: string
+  token: string
+}
+
+/** Returns a DPoP proof, valid or not (RFC 9449 §4.2). */
+export function signProof(
+  spec: ProofSpec,
+  { method, path, token }: Proved,
+  { keys, now }: Pick<Signing, 'keys' | 'now'>,
+): string {
+  const key = keyOf(keys, spec.key ?? 'proof')
+  const jwk = publicPart(spec.jwk === undefined ? key : keyOf(keys, spec.jwk))
+  const header = { typ: 'dpop+jwt', alg: key.alg, jwk, ...spec.header }
+  const claims = present({
+    jti: randomUUID(),
+    htm: method,
+    htu: API + path.replace(/\?.*/, ''),
+    ath: createHash('sha256').update(token).digest('base64url'),
+    iat: 0,
+    ...spec.claims,
+  })
+  const { htu } = claims
+  if (typeof htu === 'string') claims['htu'] = htu.replace('$API', API)
+  const made = jwtOf(header, claims, key, now)
+  return spec.text?.replaceAll('$PROOF', made) ?? made
+}
+
+function keyOf(keys: Keys, name: string): Keys[string] {
+  const key = keys[name]
+  if (key === undefined)
+    throw new Error(`The vectors name a key that keys.json does not have: ${name}.`)
+  return key
+}
+
+function jwtOf(
+  given: Record<string, unknown>,
+  claims: Record<string, unknown>,
+  key: Keys[string],
+  now: number,
+): string {
+  const header = present(given)
+  const timed = Object.entries(claims).map(([name, value]) => [
+    name,
+    TIMES.includes(name) && typeof value === 'number' ? value + now : value,
+  ])
+  const input = `${encode(header)}.${encode(Object.fromEntries(timed))}`
+  return `${input}.${signature(input, header['alg'], key)}`
 }
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -94,11 +146,19 @@ function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): stri
     return createHmac('sha256', createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }))
       .update(input)
       .digest('base64url')
-  return sign(alg === 'ES384' ? 'sha384' : 'sha256', Buffer.from(input), {
+  return sign(digestOf(alg), Buffer.from(input), {
     key: privateKey,
     dsaEncoding: 'ieee-p1363',
+    ...(alg === 'PS256' && {
+      padding: constants.RSA_PKCS1_PSS_PADDING,
+      saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+    }),
   }).toString('base64url')
 }
+
+/** Returns the digest of an algorithm. That of EdDSA is a part of the signature. */
+const digestOf = (alg: unknown): string | undefined =>
+  alg === 'EdDSA' ? undefined : alg === 'ES384' ? 'sha384' : 'sha256'
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 300
@@ -137,11 +197,12 @@ const decoded = (part: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
 /** Returns the public part of a key, as the JWKS publishes it. */
-export function publicJwk(key: Keys[string]): Record<string, unknown> {
-  return {
-    ...createPublicKey(createPrivateKey({ key, format: 'jwk' })).export({ format: 'jwk' }),
-    kid: key.kid,
-    alg: key.alg,
-    use: 'sig',
-  }
-}
+export const publicJwk = (key: Keys[string]): Record<string, unknown> => ({
+  ...publicPart(key),
+  kid: key.kid,
+  alg: key.alg,
+  use: 'sig',
+})
+
+const publicPart = (key: Keys[string]): object =>
+  createPublicKey(createPrivateKey({ key, format: 'jwk' })).export({ format: 'jwk' })

@@ -48,6 +48,7 @@ function nodeAdapter(): Adapter {
           clock: clocks,
           guardId,
           poll: message.poll,
+          publicAddress: message.public_address,
           withoutLease: message.without_lease,
           onLogout: () => {},
           hooks: { problem: () => {} },
@@ -55,7 +56,14 @@ function nodeAdapter(): Adapter {
         if (message.sessions === true) guard.judgeSessions()
         void guard.start()
       } else if (message.do === 'check') {
-        const { acr, max_age: maxAgeSeconds, token } = message
+        const { acr, max_age: maxAgeSeconds, request, token } = message
+        if (request !== undefined) {
+          const { method, path, proofs, scheme } = request
+          const headers = new Headers({ authorization: `${scheme} ${token}` })
+          for (const proof of proofs) headers.append('dpop', proof)
+          const authorized = await guard!.authorize({ method, url: path, headers })
+          return { status: authorized.ok ? 200 : authorized.response.status }
+        }
         const result = await guard!.check(token)
         if (!result.ok) return { status: result.status }
         return { status: guard!.stepUp(result.claims, { acr, maxAgeSeconds }) ? 401 : 200 }
@@ -277,7 +285,7 @@ describe('guard conformance', () => {
     [[], '--adapter is missing'],
     [
       ['--adapter', 'x', '--without', 'tea'],
-      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, strength, clock, timers.',
+      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, strength, dpop, clock, timers.',
     ],
     [['--adapter', 'x', '--lease', '0.5'], '--lease 0.5: expected is a number from 1 to 60.'],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],

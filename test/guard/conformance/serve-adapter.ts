@@ -44,7 +44,7 @@ export function serveAdapter(): Adapter {
 
 async function start(message: Start, rules: string, directory: string): Promise<Serving> {
   const { audience, client_id, client_key, client_secret, guard: guard_id, issuer } = message
-  const { sessions, without_lease } = message
+  const { public_address, sessions, without_lease } = message
   const client_key_file = join(directory, 'client-key.json')
   writeFileSync(client_key_file, JSON.stringify(client_key ?? null))
   const credential = client_secret === undefined ? { client_key_file } : { client_secret }
@@ -62,6 +62,7 @@ async function start(message: Start, rules: string, directory: string): Promise<
   const read = readSettings({
     flags: {
       ...given,
+      ...(public_address !== undefined && { public_address }),
       ...(without_lease !== undefined && { without_lease }),
       ...(sessions === true && { sessions: 'yes' }),
     },
@@ -74,16 +75,23 @@ async function start(message: Start, rules: string, directory: string): Promise<
 
 function check(
   address: string,
-  { acr, max_age, token }: Extract<Message, { do: 'check' }>,
+  { acr, max_age, request, token }: Extract<Message, { do: 'check' }>,
 ): Promise<{ status: number }> {
   const at = DEMANDS.findIndex((demand) => demand.acr === acr && demand.max_age === max_age)
+  const { method, path, proofs, scheme } = request ?? {
+    scheme: 'Bearer',
+    method: 'GET',
+    path: at < 0 ? '/' : `/demand/${at}`,
+    proofs: [],
+  }
   const original = [
     'X-Forwarded-Method',
-    'GET',
+    method,
     'X-Forwarded-Host',
-    'cases.example',
+    'api.example',
     'X-Forwarded-Uri',
-    at < 0 ? '/' : `/demand/${at}`,
+    path,
   ]
-  return ask(address, ['Host', 'guard', ...original, 'Authorization', `Bearer ${token}`])
+  const headers = [...original, ...proofs.flatMap((proof) => ['DPoP', proof])]
+  return ask(address, ['Host', 'guard', ...headers, 'Authorization', `${scheme} ${token}`])
 }
