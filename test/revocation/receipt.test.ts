@@ -260,36 +260,45 @@ test('the list of revocations says since when each is effective everywhere, or w
         revocations: { effective: Record<string, unknown> }[]
       }
     ).revocations.map(({ effective: found }) => found)
-  const one = { state: 'confirmed', participants: 1, open_participants: 0, open: [] }
+  const ended = { state: 'confirmed', participants: 1, open_participants: 0, open: [] }
   const claim = { state: 'bounded', by: 'lease', no_later_than_ms: at + 30_000 }
   const none = { state: 'confirmed', by: 'none', no_later_than_ms: at }
+  const unknown = { state: 'not_bounded', no_later_than_ms: null }
   expect(await effective()).toEqual([
+    { ...ended, participants: 0, no_later_than_ms: at + 312, after_ms: 0, at_most: false },
     {
-      ...{ ...one, participants: 0, no_later_than_ms: at + 312 },
-      ...{ after_ms: 0, at_most: false },
-    },
-    {
-      ...{ state: 'not_bounded', participants: 1, open_participants: 1 },
-      ...{ no_later_than_ms: null, after_ms: null, at_most: false },
+      ...unknown,
+      after_ms: null,
+      at_most: false,
+      participants: 1,
+      open_participants: 1,
       open: [
         {
-          ...{ client_id: 'melbourne', state: 'not_bounded', no_later_than_ms: null },
+          ...unknown,
+          client_id: 'melbourne',
           tokens: { state: 'bounded', by: 'expiry', no_later_than_ms: at + 360_000 },
-          sessions: { state: 'not_bounded', by: null, no_later_than_ms: null },
+          sessions: { ...unknown, by: null },
         },
       ],
     },
     {
-      ...{ state: 'bounded', participants: 2, open_participants: 1 },
-      ...{ no_later_than_ms: at + 30_000, after_ms: 30_000, at_most: true },
+      state: 'bounded',
+      no_later_than_ms: at + 30_000,
+      after_ms: 30_000,
+      at_most: true,
+      participants: 2,
+      open_participants: 1,
       open: [
         {
-          ...{ client_id: 'darwin', state: 'bounded', no_later_than_ms: at + 30_000 },
-          ...{ tokens: claim, sessions: none },
+          client_id: 'darwin',
+          state: 'bounded',
+          no_later_than_ms: at + 30_000,
+          tokens: claim,
+          sessions: none,
         },
       ],
     },
-    { ...one, no_later_than_ms: at + 312, after_ms: 312, at_most: false },
+    { ...ended, no_later_than_ms: at + 312, after_ms: 312, at_most: false },
   ])
 
   const utc = (ms: number): string => new Date(at + ms).toISOString()

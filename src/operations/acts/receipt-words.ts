@@ -115,7 +115,7 @@ export function effectiveWords(
     return `stopped everywhere${ms === null ? '' : ` after ${span(ms)}${atMost ? ' at most' : ''}`}`
   const named = open
     .slice(0, NAMED)
-    .map((one) => `${nameOf(one.client_id)} ${openWords(one, when)}`)
+    .map((part) => `${nameOf(part.client_id)} ${openWords(part, when)}`)
   const others = all - named.length
   return `${all} of ${participants} open: ${[...named, ...(others > 0 ? [`${others} more`] : [])].join('; ')}`
 }

@@ -301,10 +301,14 @@ export const MEMBERS = {
   'Delivery.seq': 'the revocation that caused it',
   session_limit: 'how many sessions a user may have here at once',
   sessions: 'sessions',
+  'Effective.sessions': 'the sessions that the instance keeps itself',
+  'Effective.tokens': 'its access tokens',
   'SignedReceipt.sessions': 'the sessions that the instance keeps itself',
   'SignedReceipt.tokens': 'its access tokens',
   'Preview.sessions': 'how many sessions it ends',
   'Revocation.sessions':
+    'how many it ended; of a client or a grant, how many it took part in; null until they are counted',
+  'ListedRevocation.sessions':
     'how many it ended; of a client or a grant, how many it took part in; null until they are counted',
   'revoke.sessions': 'how many it ended; null until they are counted',
   'readRevocation.sessions': 'how many it ended; null until they are counted',
