@@ -562,23 +562,6 @@ export const acceptedSignIns = sqliteTable(
   (t) => [primaryKey({ columns: [t.at, t.tid, t.clientId] })],
 )
 
-/** The activity of each broker in each of the last minutes, for the overview. */
-export const activity = sqliteTable(
-  'activity',
-  {
-    /** The beginning of the minute. */
-    at: integer().notNull(),
-    broker: text().notNull(),
-    signIns: integer('sign_ins').notNull(),
-    refreshes: integer().notNull(),
-    revocations: integer().notNull(),
-    /** How long the slowest delivery took, from its revocation on. */
-    deliveryMs: integer('delivery_ms'),
-    problems: integer().notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.at, t.broker] })],
-)
-
 export const consents = sqliteTable(
   'consents',
   {

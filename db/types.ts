@@ -889,7 +889,6 @@ export const PURGED_SOON = [
   'pushed_requests',
   'idempotency_keys',
   'session_entries',
-  'activity',
 ] as const
 /**
  * Data that is kept for weeks. Deliveries are purged before revocations, because a revocation is

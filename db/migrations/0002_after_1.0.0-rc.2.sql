@@ -6,17 +6,6 @@ CREATE TABLE `accepted_sign_ins` (
 	PRIMARY KEY(`at`, `tid`, `client_id`)
 );
 --> statement-breakpoint
-CREATE TABLE `activity` (
-	`at` integer NOT NULL,
-	`broker` text NOT NULL,
-	`sign_ins` integer NOT NULL,
-	`refreshes` integer NOT NULL,
-	`revocations` integer NOT NULL,
-	`delivery_ms` integer,
-	`problems` integer NOT NULL,
-	PRIMARY KEY(`at`, `broker`)
-);
---> statement-breakpoint
 CREATE TABLE `enforcements` (
 	`seq` integer NOT NULL,
 	`client_id` text NOT NULL,

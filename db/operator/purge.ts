@@ -6,7 +6,6 @@ import { applyCountChanges } from '../outbox/counts.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import {
   acceptedSignIns,
-  activity,
   clients,
   codes,
   consents,
@@ -41,7 +40,6 @@ const DAY = 86_400
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
 const SIGN_IN_DAYS = 30
-const ACTIVITY_SECONDS = 7_200
 const DEFAULT: Retention = {
   sessionDays: 30,
   revocationDays: 90,
@@ -151,10 +149,6 @@ const purgeRejectedSignIns = oldest(rejectedSignIns, {
   index: 'rejected_sign_ins_by_time',
   old: (before) => sql`${rejectedSignIns.at} <= ${before}`,
 })
-const purgeActivity = oldest(activity, {
-  key: [activity.at, activity.broker],
-  old: (before) => sql`${activity.at} <= ${before}`,
-})
 const purgeAcceptedSignIns = oldest(acceptedSignIns, {
   key: [acceptedSignIns.at, acceptedSignIns.tid, acceptedSignIns.clientId],
   old: (before) => sql`${acceptedSignIns.at} <= ${before}`,
@@ -227,7 +221,6 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   pushed_requests: { purge: purgePushedRequests, keep: () => 0 },
   idempotency_keys: { purge: purgeIdempotencyKeys, keep: () => 0 },
   session_entries: { purge: purgeSessionEntries, keep: () => 0 },
-  activity: { purge: purgeActivity, keep: () => ACTIVITY_SECONDS },
   sessions: { purge: purgeSessions, keep: keepDays('sessionDays') },
   deliveries: { purge: inMs(purgeDeliveries), keep: keepDays('revocationDays') },
   revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },

@@ -113,7 +113,6 @@ export const {
   securityEvents,
   rejectedSignIns,
   acceptedSignIns,
-  activity,
   consents,
   consumed,
   pushedRequests,

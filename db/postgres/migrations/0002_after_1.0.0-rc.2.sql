@@ -6,17 +6,6 @@ CREATE TABLE "broker"."accepted_sign_ins" (
 	CONSTRAINT "accepted_sign_ins_at_tid_client_id_pk" PRIMARY KEY("at","tid","client_id")
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."activity" (
-	"at" bigint NOT NULL,
-	"broker" text COLLATE "C" NOT NULL,
-	"sign_ins" bigint NOT NULL,
-	"refreshes" bigint NOT NULL,
-	"revocations" bigint NOT NULL,
-	"delivery_ms" bigint,
-	"problems" bigint NOT NULL,
-	CONSTRAINT "activity_at_broker_pk" PRIMARY KEY("at","broker")
-);
---> statement-breakpoint
 CREATE TABLE "broker"."enforcements" (
 	"seq" bigint NOT NULL,
 	"client_id" text COLLATE "C" NOT NULL,
