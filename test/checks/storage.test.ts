@@ -1,12 +1,20 @@
-import { beforeEach, describe, expect, test, vi } from 'vitest'
+import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createRig } from '../rig.ts'
 
 /** The disk of the data directory, as the checks see it. */
 
-const disk = vi.hoisted(() => ({ bavail: 0, blocks: 1, bsize: 4096 }))
-vi.mock('node:fs/promises', async (original) =>
-  Object.assign({}, await original<object>(), { statfs: () => Promise.resolve(disk) }),
-)
+const disk = { bavail: 0, blocks: 1, bsize: 4096 }
+// The modules that read the disk may have been loaded for another test of this process.
+beforeAll(() => {
+  vi.spyOn(fs, 'statfs').mockImplementation(() => Promise.resolve(disk as never))
+  syncBuiltinESMExports()
+})
+afterAll(() => {
+  vi.restoreAllMocks()
+  syncBuiltinESMExports()
+})
 const GB = 2 ** 30 / 4096
 beforeEach(() => {
   Object.assign(disk, { bavail: 50 * GB, blocks: 100 * GB })
