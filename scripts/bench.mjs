@@ -1,6 +1,7 @@
 // `npm run bench NAME -- [options]` runs a program of bench/. Without a name it lists them.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { bundle } from './bundle.mjs'
 
 const folder = join(import.meta.dirname, '..', 'dist', 'bench')
 const names = readdirSync(folder).flatMap((file) => /^(.+)\.js$/.exec(file)?.[1] ?? [])
@@ -10,6 +11,8 @@ if (name === undefined || !names.includes(name)) {
   process.exit(2)
 }
 const program = join(folder, `${name}.js`)
+// The benches measure the broker as it ships.
+await bundle('bench/servers/broker.ts')
 // A bench reads its options as if it were started by itself.
 process.argv = [process.execPath, program, ...options]
 await import(program)
