@@ -330,6 +330,11 @@ test('the list of revocations says since when each is effective everywhere, or w
   expect((await operator.get('/ops/revocations')).text).toContain(
     'stopped everywhere after 30.0 s at most',
   )
+  for (const [seq, last] of [
+    [1, 'after 312 ms'],
+    [2, 'within 30.0 s'],
+  ])
+    expect((await operator.get(`/ops/revocations/${seq}`)).text).toContain(`the last ${last}.`)
 })
 
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {

@@ -1,6 +1,7 @@
 import type { LoggedRevocation } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { type Claim, type Participant, type Receipt, receiptsOf } from '../../revocation/receipt.ts'
+import { isBound } from './receipt-words.ts'
 
 /** Since when revocations are effective everywhere, in short, by their receipts. */
 
@@ -24,13 +25,7 @@ interface Effective {
   openParticipants: number
   open: Participant[]
 }
-export type Listed = LoggedRevocation & { effective: Effective | undefined }
-
-/** Returns whether the time of a claim is a bound: no one saw the end at that time. */
-const isBound = (claim: Claim, untilMs: number): boolean =>
-  claim.by === 'lease' ||
-  claim.by === 'expiry' ||
-  (claim.by === 'report' && claim.noLaterThanMs === untilMs)
+export type Listed = LoggedRevocation & { effective?: Effective | undefined }
 
 export function effectiveOf({ acknowledgedAtMs: from, participants }: Receipt): Effective {
   const open = participants.filter(({ state }) => state !== 'confirmed')
@@ -43,8 +38,8 @@ export function effectiveOf({ acknowledgedAtMs: from, participants }: Receipt): 
     afterMs: last === Infinity ? undefined : last - from,
     atMost: participants.some(({ tokens, sessions, leaseSeconds }) =>
       [tokens, sessions].some(
-        (claim) =>
-          (claim.noLaterThanMs ?? Infinity) === last && isBound(claim, from + leaseSeconds * 1000),
+        ({ by, noLaterThanMs = Infinity }) =>
+          noLaterThanMs === last && isBound(by, last - from, leaseSeconds),
       ),
     ),
     participants: participants.length,

@@ -16,11 +16,22 @@ type Effective = z.output<typeof effective>
 /** Returns the time of a claim. Every claim has one, except where there is no bound. */
 const timeOf = ({ no_later_than_ms: at }: Claim): number => Number(at)
 
+/**
+ * Returns whether the time of a claim is a bound: no one saw the end at that time. A guard that
+ * reported after its lease counts from the end of the lease.
+ * @param afterMs the time, from the acknowledgment on
+ */
+export const isBound = (
+  by: Claim['by'] | undefined,
+  afterMs: number,
+  leaseSeconds: number,
+): boolean =>
+  by === 'lease' || by === 'expiry' || (by === 'report' && afterMs === leaseSeconds * 1000)
+
 /** Returns how long after its acknowledgment a revocation was enforced. */
 function after(from: number, claim: Claim, leaseSeconds: number): string {
-  const at = timeOf(claim)
-  const bound = claim.by === 'report' && at === from + leaseSeconds * 1000 ? ' at most' : ''
-  return `after ${span(Math.max(0, at - from))}${bound}`
+  const ms = timeOf(claim) - from
+  return `after ${span(Math.max(0, ms))}${isBound(claim.by, ms, leaseSeconds) ? ' at most' : ''}`
 }
 
 function tokenWords(from: number, { tokens, lease_seconds: lease }: Participant, when: When) {
@@ -78,9 +89,10 @@ export function receiptWords(
     times.includes(null) ? undefined : Math.max(from, ...times.map(Number))
   const last = ended < all ? undefined : lastOf(participants.map((part) => part.no_later_than_ms))
   const tokensEnd = lastOf(accepting.map(({ tokens }) => tokens.no_later_than_ms))
-  const isBound = participants.some(
-    ({ tokens: { by, no_later_than_ms: at }, lease_seconds: lease }) =>
-      by === 'report' && at === from + lease * 1000,
+  const isLastBound = participants.some(({ tokens, sessions, lease_seconds: lease }) =>
+    [tokens, sessions].some(
+      (claim) => timeOf(claim) === last && isBound(claim.by, last - from, lease),
+    ),
   )
   return [
     `${ended} of ${all} ${all === 1 ? 'instance' : 'instances'} confirmed: tokens and own sessions have ended`,
@@ -90,7 +102,7 @@ export function receiptWords(
     accepting.length > 0
       ? `${accepting.length} may accept tokens${tokensEnd === undefined ? '' : ` until ${when(tokensEnd)}`}`
       : '',
-    last === undefined ? '' : `the last ${isBound ? 'within' : 'after'} ${span(last - from)}`,
+    last === undefined ? '' : `the last ${isLastBound ? 'within' : 'after'} ${span(last - from)}`,
   ]
     .filter(Boolean)
     .join(', ')
