@@ -19,8 +19,10 @@ export type Selector =
 
 /** The kinds of revocations and locks that concern more than one user. */
 export const OF_MANY = ['client', 'tenant', 'everything'] as const
-export const concernsMany = ({ kind }: { kind: string }): boolean =>
-  OF_MANY.some((wide) => wide === kind)
+export const concernsMany = <T extends { kind: string }>(
+  what: T,
+): what is Extract<T, { kind: (typeof OF_MANY)[number] }> =>
+  OF_MANY.some((wide) => wide === what.kind)
 
 /** The closed list of reasons for a revocation. */
 export const REASONS = [

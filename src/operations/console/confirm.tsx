@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import { isFresh } from '../../session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
-import type { Selector } from '../../protocol/revocation.ts'
+import { concernsMany, type Selector } from '../../protocol/revocation.ts'
 import { tenantName } from '../acts/names.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
@@ -263,9 +263,9 @@ export async function typedFor(
   deps: ConsoleRequest['deps'],
   what: Selector | LockTarget | undefined,
 ): Promise<TypedProps | undefined> {
-  if (what?.kind === 'client') return { word: what.clientId }
-  if (what?.kind === 'tenant') return { word: await tenantName(deps, what.tid) }
-  return what?.kind === 'everything' ? { word: 'everyone' } : undefined
+  if (what === undefined || !concernsMany(what)) return undefined
+  if (what.kind === 'client') return { word: what.clientId }
+  return { word: what.kind === 'tenant' ? await tenantName(deps, what.tid) : 'everyone' }
 }
 
 /** The name of the form field for the word that the reader types before signing many users out. */
