@@ -14,6 +14,7 @@ import {
   linkOf,
   mayAct,
   type Mounted,
+  oncePerRequest,
   sessionLink,
   userLink,
 } from './request.ts'
@@ -35,7 +36,7 @@ const askedState = (request: ConsoleRequest): DeliveryState | undefined =>
 const stateOf = (request: ConsoleRequest): DeliveryState => askedState(request) ?? 'failed'
 
 /** Counts the deliveries of the instance that the query names, or of all, by state. */
-async function countsOf(request: ConsoleRequest) {
+const countsOf = oncePerRequest(async (request) => {
   const clientId = queryParam(request, 'client')
   const counts = await request.deps.store.deliveryCounts()
   const total = (state: DeliveryState): number =>
@@ -46,7 +47,7 @@ async function countsOf(request: ConsoleRequest) {
       )
       .reduce((sum, entry) => sum + entry.count, 0)
   return { counts, total }
-}
+})
 
 /** Returns the address of the worst state that has deliveries, for a query without a state. */
 async function openedOn(request: ConsoleRequest): Promise<string | undefined> {
@@ -162,13 +163,13 @@ export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
 const doneLink = (done: string, state: DeliveryState = 'pending', number?: number): string =>
   linkOf('/ops/deliveries', { state, done, number: number?.toString() })
 
-/**
- * Returns the status and error of the last attempt. Leaves the status out if the error names it.
- */
+/** Returns the status and error of an attempt. Leaves the status out if the error names it. */
+export const answerWords = (status: number | undefined, error: string | undefined) =>
+  status === undefined || error?.includes(`HTTP ${status}`) === true
+    ? error
+    : [`HTTP ${status}`, error].filter(Boolean).join(' ')
 export const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
-  lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true
-    ? lastError
-    : [lastStatus, lastError].filter(Boolean).join(' ')
+  answerWords(lastStatus, lastError)
 
 export const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
   `${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
@@ -258,7 +259,7 @@ function Many({
 }
 
 /** A button that makes deliveries due now. It needs no confirmation, because it ends nothing. */
-const Now = ({
+export const Now = ({
   request,
   which,
   ...button

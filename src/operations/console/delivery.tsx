@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt } from '../../../db/types.ts'
 import { Facts } from '../../pages/components.tsx'
 import { span } from '../times.ts'
-import { Acts, lastAnswer, named, whoseOf } from './deliveries.tsx'
+import { Acts, answerWords, lastAnswer, named, whoseOf } from './deliveries.tsx'
 import { addressOf, count, nameOf } from './format.ts'
 import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
 import type { ConsoleRequest, Mounted } from './request.ts'
@@ -70,8 +70,6 @@ function attemptWords(
         {when} <span class={tag}>{words}</span> {error}
       </>
     )
-  const isInError = error?.includes(`HTTP ${status}`) === true
-  const answered = status === undefined || isInError ? [error] : [`HTTP ${status}`, error]
   return (
     <>
       {when} <strong>{DELIVERY.number(count(attempt))}</strong> <span class={tag}>{words}</span>
@@ -84,8 +82,7 @@ function attemptWords(
         )}
       </div>
       <div class="small">
-        {DELIVERY.answer} {answered.filter(Boolean).join(' ') || words},{' '}
-        {DELIVERY.after(span(latencyMs))}
+        {DELIVERY.answer} {answerWords(status, error) || words}, {DELIVERY.after(span(latencyMs))}
       </div>
     </>
   )

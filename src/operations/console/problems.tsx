@@ -4,6 +4,7 @@ import { isHidden, type Problem, readinessOf } from '../checks/readiness.ts'
 import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
 import { day, since } from '../times.ts'
+import { Now } from './deliveries.tsx'
 import { Done, Hidden, Live, Panel } from './layout.tsx'
 import { count, nameOf, plural } from './format.ts'
 import {
@@ -116,7 +117,9 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
         <Reported request={request} user={user} report={report} />
       ) : null}
       {problem.redrive !== undefined && mayAct(request) ? (
-        <TryAgain request={request} redrive={problem.redrive} cause={cause} />
+        <Now request={request} which={problem.redrive} small label={`${PROBLEM.tryAll}: ${cause}`}>
+          {PROBLEM.tryAll}
+        </Now>
       ) : null}
       {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
       <p class="small soft">
@@ -129,24 +132,6 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
     </li>
   )
 }
-
-/** Retries the rejected and failed deliveries of a problem, as their own page does. */
-const TryAgain = ({
-  request,
-  redrive,
-  cause,
-}: {
-  request: ConsoleRequest
-  redrive: string
-  cause: string
-}) => (
-  <form method="post" action="/ops/deliveries/try">
-    <Hidden request={request} fields={{ which: redrive }} />
-    <Button kind="quiet" small label={`${PROBLEM.tryAll}: ${cause}`}>
-      {PROBLEM.tryAll}
-    </Button>
-  </form>
-)
 
 /** Hides a problem, or shows a hidden problem again. */
 const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {

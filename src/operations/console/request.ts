@@ -42,6 +42,16 @@ export interface Mounted {
   form?: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>
 }
 
+/** Returns a function that looks once a request, however many parts of a page ask for it. */
+export function oncePerRequest<T>(look: (request: ConsoleRequest) => Promise<T>): typeof look {
+  const found = new WeakMap<ConsoleRequest, Promise<T>>()
+  return (request) => {
+    const looked = found.get(request) ?? look(request)
+    found.set(request, looked)
+    return looked
+  }
+}
+
 type Viewing = Pick<ConsoleRequest, 'viewer'>
 
 /** Returns whether the viewer may change anything. Auditors may not. */

@@ -1,19 +1,10 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
-import { Button, Facts } from '../../pages/components.tsx'
+import { Facts } from '../../pages/components.tsx'
 import { download } from '../../pages/download.ts'
 import { REASONS } from '../../protocol/revocation.ts'
-import { deliveryColumns, deliveryLink } from './deliveries.tsx'
-import {
-  consolePage,
-  Done,
-  Hidden,
-  Live,
-  nothingHere,
-  Panel,
-  revocationLink,
-  Table,
-} from './layout.tsx'
+import { deliveryColumns, deliveryLink, Now } from './deliveries.tsx'
+import { consolePage, Done, Live, nothingHere, Panel, revocationLink, Table } from './layout.tsx'
 import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
@@ -158,7 +149,7 @@ const revocationList = listRoutes<Listed, number, Pick<LoggedRevocation, 'seq' |
     }
     return async ({ from, ...bounds }) => {
       const page = await deps.store.pageOfRevocations({ ...filter, before: from, ...bounds })
-      return { ...page, found: await withEffective(deps, page.found) }
+      return isOperator(request) ? { ...page, found: await withEffective(deps, page.found) } : page
     }
   },
   placeIn: numberIn,
@@ -245,10 +236,9 @@ async function jobOf(request: ConsoleRequest, { seq, totals }: LoggedRevocation)
         </>
       )}
       {isRetried ? (
-        <form method="post" action="/ops/deliveries/try">
-          <Hidden request={request} fields={{ which: `seq ${seq}` }} />
-          <Button kind="quiet">{LOG.retry}</Button>
-        </form>
+        <Now request={request} which={`seq ${seq}`}>
+          {LOG.retry}
+        </Now>
       ) : null}
     </>
   )

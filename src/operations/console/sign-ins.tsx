@@ -20,6 +20,7 @@ import {
   type ConsoleRequest,
   isOperator,
   type Mounted,
+  oncePerRequest,
   pageLink,
   tidOf,
   userLink,
@@ -30,26 +31,25 @@ import { timeAt } from './time.tsx'
 
 /** Who could not sign in, what they read, and what to do; and how many sign-ins were accepted. */
 
-const filters = new WeakMap<ConsoleRequest, Promise<SignInFilter>>()
-
 /**
  * Reads the filter of the query, once a request: it may search for a user.
  * @throws Problem if it names several users, or no time
  */
-async function filterOf(request: ConsoleRequest): Promise<SignInFilter> {
-  const wanted = {
-    reference: queryParam(request, 'reference'),
-    user: queryParam(request, 'user'),
-    tid: tidOf(request) ?? queryParam(request, 'tenant'),
-    clientId: queryParam(request, 'client'),
-    reason: queryParam(request, 'reason'),
-    since: momentOf(request, 'since'),
-    until: momentOf(request, 'until'),
-  }
-  const filter = filters.get(request) ?? signInFilter(request.deps, wanted, request.now)
-  filters.set(request, filter)
-  return filter
-}
+const filterOf = oncePerRequest(async (request) =>
+  signInFilter(
+    request.deps,
+    {
+      reference: queryParam(request, 'reference'),
+      user: queryParam(request, 'user'),
+      tid: tidOf(request) ?? queryParam(request, 'tenant'),
+      clientId: queryParam(request, 'client'),
+      reason: queryParam(request, 'reason'),
+      since: momentOf(request, 'since'),
+      until: momentOf(request, 'until'),
+    },
+    request.now,
+  ),
+)
 
 const userCell = (request: ConsoleRequest, { user }: RejectedSignIn): Child => {
   if (user === undefined) return <span class="soft">{SIGN_INS.notIdentified}</span>
