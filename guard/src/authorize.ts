@@ -39,19 +39,21 @@ export async function authorize(
   const header = request.headers.get('authorization')
   const [, named, rest = ''] = /^(bearer|dpop)(?: (.*))?$/is.exec(header ?? '') ?? []
   if (named === undefined)
-    return rejected(401, 'Send an access token: Authorization: Bearer …', unnamed(publicAddresses))
+    return rejected(
+      401,
+      'Send an access token: Authorization: Bearer …',
+      challengeWithoutToken(publicAddresses),
+    )
   const scheme: Scheme = named.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer'
   const rejection = (status: number, error: string, description: string, more?: object) =>
     rejected(status, description, challenge(scheme, error, description, more), error)
   const token = rest.trim()
   if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token))
     return rejection(400, 'invalid_request', `The Authorization header holds no ${scheme} token.`)
-  const presented = {
-    proof: request.headers.get('dpop') ?? undefined,
-    method: request.method ?? '',
-    addresses: addressesOf(publicAddresses, request.url),
-  }
-  const result = await check(token, scheme === 'DPoP' ? presented : undefined)
+  const result = await check(
+    token,
+    scheme === 'DPoP' ? presentedBy(request, publicAddresses) : undefined,
+  )
   if (!result.ok) {
     const { description, error, status } = result
     return rejected(status, description, challengeOf(result, scheme), error)
@@ -74,7 +76,17 @@ export async function authorize(
   return result
 }
 
-/** Returns the addresses of a request's path, or of the path of its address, below the public ones. */
+const presentedBy = (request: HasHeaders, publicAddresses: readonly string[]): Presented => ({
+  proof: request.headers.get('dpop') ?? undefined,
+  method: request.method ?? '',
+  addresses: addressesOf(publicAddresses, request.url),
+})
+
+/**
+ * Returns the addresses by which a client can have sent a request: its path below each public
+ * address.
+ * @param url the path, or an address, of which only the path counts
+ */
 export function addressesOf(publicAddresses: readonly string[], url = ''): string[] {
   const path = URL.canParse(url) ? new URL(url).pathname : url
   return path.startsWith('/') ? publicAddresses.map((address) => address + path) : []
@@ -84,7 +96,7 @@ export function addressesOf(publicAddresses: readonly string[], url = ''): strin
  * Returns the value of `WWW-Authenticate` for a request without credentials: RFC 6750 §3.1 wants no
  * error code.
  */
-export const unnamed = (publicAddresses: readonly string[]): string =>
+export const challengeWithoutToken = (publicAddresses: readonly string[]): string =>
   publicAddresses.length === 0 ? 'Bearer' : `Bearer, DPoP ${parameters(DPOP_ALGS)}`
 
 /** Returns the value for a rejected token (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3). */

@@ -6,6 +6,7 @@ import {
   importJWK,
 } from 'jose'
 import { invalid, unavailable, type AccessClaims, type Rejection } from './claims.ts'
+import { isText } from './selector.ts'
 import { sameTyp } from './verify-jwt.ts'
 
 /**
@@ -78,6 +79,7 @@ export class Proofs {
     if (typeof claims === 'string') return wrong(claims)
     const now = this.#now()
     const problem =
+      problemOfId(claims) ??
       problemOfTarget(claims, presented) ??
       problemOfTimes(claims, now) ??
       (claims.ath === (await sha256(token))
@@ -130,12 +132,15 @@ async function verified(proof: string, jkt: string): Promise<Claims | string> {
   }
 }
 
+const problemOfId = ({ jti }: Claims): string | undefined =>
+  isText(jti) && jti.length <= MAX_ID_LENGTH
+    ? undefined
+    : `The jti of the proof must be a new random string of at most ${MAX_ID_LENGTH} characters.`
+
 function problemOfTarget(
-  { htm, htu, jti }: Claims,
+  { htm, htu }: Claims,
   { addresses, method }: Presented,
 ): string | undefined {
-  if (typeof jti !== 'string' || jti === '' || jti.length > MAX_ID_LENGTH)
-    return `The jti of the proof must be a new random string of at most ${MAX_ID_LENGTH} characters.`
   if (htm !== method) return 'The htm of the proof must be the method of the request.'
   const target = typeof htu === 'string' ? withoutQuery(htu) : undefined
   return target !== undefined && addresses.some((address) => withoutQuery(address) === target)

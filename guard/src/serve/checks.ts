@@ -4,7 +4,7 @@ import {
   addressesOf,
   challenge,
   challengeOf,
-  unnamed,
+  challengeWithoutToken,
   STEP_UP,
   UNMET,
   type Scheme,
@@ -149,7 +149,8 @@ class Check {
     if (held === REPEATED) return this.#deny('token_repeated')
     const { publicAddresses } = this.#parts
     const found = held === undefined ? undefined : this.#tokenIn(held.trim())
-    if (found === undefined) return this.#unauthenticated('no_token', unnamed(publicAddresses))
+    if (found === undefined)
+      return this.#unauthenticated('no_token', challengeWithoutToken(publicAddresses))
     const { scheme, token } = found
     const judge = (result: CheckResult): Answer | Promise<Answer> =>
       this.#judge(ruling.rules, result, read.asked, scheme)
