@@ -5,7 +5,7 @@ import type { EndedStream } from './ended-stream.ts'
 import type { IdentitySigner } from './identity.ts'
 import { valuesOf } from './headers.ts'
 import { readText } from '../read-text.ts'
-import { problemsOfDemand } from './rules.ts'
+import { checkDemand } from './rules.ts'
 import { pathOf, webRequest } from '../node.ts'
 import type { SessionClaims } from '../session-check.ts'
 import type { Strength } from '../strength.ts'
@@ -123,8 +123,8 @@ const STATUS = { live: 200, ended: 401, unknown: 503 } as const
 
 /**
  * Answers whether a session of the application is live, and at /session/strength, whether its user
- * has authenticated as the query demands. A path of its own, because guards that know no demand
- * ignore the query, and answer 404 or 405 there.
+ * has authenticated as the query demands. That has a path of its own: a former version ignores a
+ * query at /session and would answer 200, and it has no such path.
  */
 async function judge(
   parts: LocalParts,
@@ -168,8 +168,11 @@ function demandOf(url: string): Strength | string {
   const acr = query.get('acr') ?? undefined
   const age = query.get('max_age') ?? undefined
   const maxAgeSeconds = age === undefined ? undefined : /^\d+$/.test(age) ? Number(age) : Number.NaN
-  const [problem] = problemsOfDemand({ acr, max_age: maxAgeSeconds })
-  return problem === undefined ? { acr, maxAgeSeconds } : `${problem[0]}: ${problem[1]}.`
+  const problems: string[] = []
+  checkDemand({ acr, max_age: maxAgeSeconds }, (member, wanted) =>
+    problems.push(`${member}: ${wanted}.`),
+  )
+  return problems[0] ?? { acr, maxAgeSeconds }
 }
 
 function objectOf(body: string): object | undefined {

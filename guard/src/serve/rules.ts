@@ -263,7 +263,7 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
     say('any_role', 'a list of roles, one of which the user needs, e.g. ["CaseManager.Admin"]')
   if (audience !== undefined && !isList(audience, isText))
     say('audience', 'a list of audiences, one of which the token needs')
-  for (const [member, wanted] of problemsOfDemand({ acr, max_age })) say(member, wanted)
+  checkDemand({ acr, max_age }, say)
   if (comment !== undefined && typeof comment !== 'string') say('comment', 'a text')
   if (rest.public !== undefined && rest.public !== true) say('public', 'true, or leave it out')
   if (rest.public === true && NEEDS.some((need) => rest[need] !== undefined))
@@ -286,20 +286,16 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
   }
 }
 
-/** Returns the members of a demand on the user's authentication that are wrong, and what each is. */
-export const problemsOfDemand = ({ acr, max_age }: Record<'acr' | 'max_age', unknown>) => [
-  ...(acr === undefined || (isText(acr) && ACR.test(acr))
-    ? []
-    : [['acr', 'the least that the user must have proved, e.g. "phr"'] as const]),
-  ...(max_age === undefined || (isSeq(max_age) && max_age > 0)
-    ? []
-    : [
-        [
-          'max_age',
-          'the greatest age of the authentication in seconds, 1 or more, e.g. 300',
-        ] as const,
-      ]),
-]
+/** Says which members of a demand on the user's authentication are wrong, and what each must be. */
+export function checkDemand(
+  { acr, max_age }: Record<'acr' | 'max_age', unknown>,
+  say: (member: string, wanted: string) => void,
+): void {
+  if (acr !== undefined && !(isText(acr) && ACR.test(acr)))
+    say('acr', 'the least that the user must have proved, e.g. "phr"')
+  if (max_age !== undefined && !(isSeq(max_age) && max_age > 0))
+    say('max_age', 'the greatest age of the authentication in seconds, 1 or more, e.g. 300')
+}
 
 const setOf = (list: unknown): Set<string> | undefined =>
   Array.isArray(list) ? new Set(list as string[]) : undefined
