@@ -15,7 +15,7 @@ import {
   OTHER_LOG,
   passes,
   times,
-  dayAhead,
+  clockAhead,
   clockSet,
   checkSession,
   checkSessionAtOnce,
@@ -456,7 +456,7 @@ export const SESSIONS = [
       checkSession('accept'),
       revoke(101, session('s_2')),
       checkSession('reject', { sid: 's_2' }),
-      ...dayAhead(checkSession(['accept', 'unavailable'])),
+      ...clockAhead(checkSession(['accept', 'unavailable'])),
       checkSessionAtOnce(['reject', 'unavailable'], { sid: 's_2' }),
       ...times(4, [
         passes(10_000),

@@ -128,7 +128,7 @@ export const DOWN = [
   check('unavailable', {}, { for_ms: 1000 }),
 ]
 /** A clock is ahead, by default a day, for so long that entries are forgotten by it, and is set back. */
-export const dayAhead = (step, ms = 86_400_000) => [
+export const clockAhead = (step, ms = 86_400_000) => [
   clockSet(ms),
   ...times(4, [passes(10_000), step]),
   clockSet(-ms),

@@ -21,8 +21,8 @@ export interface TokenSpec {
 }
 
 /**
- * The differences from a valid proof of the request that it is in. The texts "$API" and "$PROOF" are
- * the public address and the proof itself. All else is as in a token.
+ * The differences from a valid proof of the request that it is in, as in a token. In `text`, "$PROOF"
+ * is the proof itself.
  */
 export interface ProofSpec extends TokenSpec {
   /** The name of the key in its header. Default: that of the key which signs it. */

@@ -105,8 +105,6 @@ export function signProof(
     iat: 0,
     ...spec.claims,
   })
-  const { htu } = claims
-  if (typeof htu === 'string') claims['htu'] = htu.replace('$API', API)
   const made = jwtOf(header, claims, key, now)
   return spec.text?.replaceAll('$PROOF', made) ?? made
 }
