@@ -18,7 +18,7 @@ Credentials = tuple[str, Request | None]
 
 
 def credentials_of(authorization: str | None, request: Request) -> Credentials | None:
-    """The token of an Authorization header. None if there is none, or it cannot be one."""
+    """Returns the token of an Authorization header. None if there is none, or it cannot be one."""
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     if scheme.lower() not in ("bearer", "dpop") or not token or not token.isascii() or any(map(str.isspace, token)):

@@ -8,12 +8,13 @@ import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import jwt
 
-from ._tokens import Claims, Invalid, Unsure
+from ._tokens import Claims, Invalid, Unsure, bare_typ, numbers
 
 ALGORITHMS = ("ES256", "PS256", "EdDSA")
 LONGEST = 4096
@@ -112,8 +113,8 @@ def _verified(proof: str, jkt: str) -> dict[str, Any]:
     """Returns the claims of a proof by the key with this thumbprint."""
     try:
         header = jwt.get_unverified_header(proof) if len(proof) <= LONGEST else {}
-        typ, alg, jwk = header["typ"], header["alg"], header["jwk"]
-        if typ.lower().removeprefix("application/") != "dpop+jwt" or "crit" in header or "d" in jwk:
+        alg, jwk = header["alg"], header["jwk"]
+        if bare_typ(header["typ"]) != "dpop+jwt" or "crit" in header or "d" in jwk:
             raise ValueError
         if {name: jwk[name] for name in FIXED[alg]} != FIXED[alg]:
             raise ValueError
@@ -138,14 +139,12 @@ def digest(text: str) -> str:
 
 
 def _must_be_in_time(proof: dict[str, Any], now: float) -> None:
-    def is_until(time: Any, most: float) -> bool:
-        return type(time) in (int, float) and bool(time <= most)
-
-    if not is_until(proof.get("iat"), now + AHEAD_SECONDS) or not proof["iat"] >= now - PAST_SECONDS:
+    is_new = numbers(proof, "iat") and now - PAST_SECONDS <= proof.get("iat", inf) <= now + AHEAD_SECONDS
+    if not is_new:
         raise Unproved(f"The iat of the proof must be the time of the request: the clock of the broker says {int(now)}.")
-    is_early = "nbf" in proof and not is_until(proof["nbf"], now + AHEAD_SECONDS)
-    is_late = "exp" in proof and (type(proof["exp"]) not in (int, float) or not proof["exp"] > now)
-    if is_early or is_late:
+    is_begun = numbers(proof, "nbf") and proof.get("nbf", now) <= now + AHEAD_SECONDS
+    is_over = not numbers(proof, "exp") or not proof.get("exp", inf) > now
+    if not is_begun or is_over:
         raise Unproved(f"By its nbf or exp the proof is not valid now: the clock of the broker says {int(now)}.")
 
 

@@ -94,6 +94,11 @@ class Keys:
                 self._tried_at = float("-inf") if not self._keys else self._tried_at
 
 
+def bare_typ(given: object) -> object:
+    """Returns the `typ` of a header in lower case, without what it may leave out (RFC 7515 §4.1.9)."""
+    return given.lower().removeprefix("application/") if isinstance(given, str) else given
+
+
 def _verified(
     token: str, keys: Keys, alg: str, typ: tuple[str | None, ...], issuer: str, audience: str
 ) -> dict[str, Any]:
@@ -103,11 +108,10 @@ def _verified(
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
         raise Invalid("it is no signed JWT") from error
-    kid, given = header.get("kid"), header.get("typ")
-    bare = given.lower().removeprefix("application/") if isinstance(given, str) else given
+    kid = header.get("kid")
     if header.get("alg") != alg:
         raise Invalid(f"it is not signed by {alg}")
-    if bare not in typ or "crit" in header or not isinstance(kid, str):
+    if bare_typ(header.get("typ")) not in typ or "crit" in header or not isinstance(kid, str):
         raise Invalid("it is another kind of token")
     options: Options = {
         "require": ["iss", "aud", "iat", "jti"],
@@ -124,7 +128,8 @@ def _verified(
     return claims
 
 
-def _numbers(claims: Claims, *names: str) -> bool:
+def numbers(claims: Claims, *names: str) -> bool:
+    """Returns whether each of these claims is a number, or absent."""
     return all(type(claims[name]) in (int, float) for name in names if name in claims)
 
 
@@ -142,7 +147,7 @@ def verify_access_token(token: str, keys: Keys, issuer: str, audience: str) -> t
     """Verifies all but the times (RFC 9068 §4). Returns the claims and the id of the key."""
     claims = _verified(token, keys, "ES256", ("at+jwt",), issuer, audience)
     optional = [name for name in ("sid", "tid") if name in claims]
-    if not _texts(claims, "sub", "client_id", "jti", *optional) or not _numbers(claims, "exp", "iat", "nbf"):
+    if not _texts(claims, "sub", "client_id", "jti", *optional) or not numbers(claims, "exp", "iat", "nbf"):
         raise Invalid("a claim has a wrong type")
     if "exp" not in claims or not is_seq(claims.get("rev")):
         raise Invalid("it has no exp or rev")
@@ -172,7 +177,7 @@ def verify_logout_token(token: str, keys: Keys, issuer: str, client_id: str, alg
     names = [name for name in ("sid", "sub") if name in claims]
     if not names or not _texts(claims, "jti", *names) or any(len(claims[name]) > 512 for name in ("jti", *names)):
         raise Invalid("it names no session and no user, or has no jti")
-    if "exp" not in claims or not _numbers(claims, "exp", "iat", "nbf"):
+    if "exp" not in claims or not numbers(claims, "exp", "iat", "nbf"):
         raise Invalid("its times cannot be read")
     if "rev" in claims and not is_seq(claims["rev"]):
         raise Invalid("its rev cannot be read")

@@ -81,7 +81,7 @@ describe
         'compares no typ',
         'access-token/security event token',
         'the guard answered accept',
-        ['_tokens.py', 'bare not in typ or ', ''],
+        ['_tokens.py', 'bare_typ(header.get("typ")) not in typ or ', ''],
       ],
       [
         'accepts before live',
