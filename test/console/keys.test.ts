@@ -69,7 +69,7 @@ describe('/ops/keys', () => {
     expect(check.html).toContain('/ops/revoke?kind=everything')
     const published = vi.spyOn(rig.feed, 'publishKeys')
     const done = await adam.submitTo(check, ROTATE, { case_reference: 'INC-9' })
-    expect(done.text).toContain('every other key is retired.')
+    expect(done.text).toContain('every other key of its algorithm is retired.')
     expect(new Set(published.mock.calls.flatMap(([kids]) => kids))).toEqual(new Set(before))
     expect((await adam.get('/ops/users')).status).toBe(200)
     expect((await states()).toSorted()).toEqual([

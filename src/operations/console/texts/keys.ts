@@ -20,7 +20,8 @@ export const SIGNS: Record<SigningAlg, string> = {
 export const DONE: Readonly<Record<string, string>> = {
   next: 'The new key is published. It signs in 24 hours.',
   activate: 'The new key signs. The former one stays published for 48 hours.',
-  emergency: 'The new key signs, and every other key is retired. Guards reject its tokens.',
+  emergency:
+    'The new key signs, and every other key of its algorithm is retired. Guards reject the tokens of retired keys.',
   retired: 'The key is retired. Guards reject its tokens.',
 }
 
@@ -47,7 +48,7 @@ export const HOW = {
 
 export const KEYS = {
   title: 'Rotation',
-  itself: 'The broker rotates the keys that it keeps every 90 days.',
+  itself: 'Every 90 days the broker itself rotates the keys in its store.',
   of: (signed: string): string => `Key of ${signed}`,
   which: 'Which keys?',
   both: 'Both algorithms',
@@ -66,5 +67,5 @@ export const KEYS = {
   retire: 'Retire now',
   nextGoes: 'It never signs. The broker makes another key when one is due.',
   retiringGoes:
-    'It is not published any more. Guards reject the tokens that it signed at once, other instances within 5 minutes.',
+    'It is not published any more. Guards reject its tokens at once, other instances within 5 minutes.',
 } as const
