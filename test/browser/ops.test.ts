@@ -126,7 +126,7 @@ test('the console fits on every page at every width, and axe objects to nothing,
   expect(window.complaints).toEqual([])
 })
 
-test('the lists are tables on a tablet, and lists of lines with labels on a phone; no page scrolls sideways between them', async () => {
+test('the lists are tables on a tablet, and lists of lines with labels on a phone; no page scrolls sideways between them, and no table is wider than its panel', async () => {
   await lockStranger(rig)
   await using window = await open({ width: 768, who: 'administrator' })
   const { page } = window
@@ -148,8 +148,12 @@ test('the lists are tables on a tablet, and lists of lines with labels on a phon
       const seen = await page.evaluate(() => [
         document.documentElement.scrollWidth,
         getComputedStyle(document.querySelector('main table') ?? document.body).display,
+        [...document.querySelectorAll('main table')].filter(
+          ({ clientWidth, nextElementSibling }) =>
+            clientWidth > (nextElementSibling?.clientWidth ?? 0),
+        ).length,
       ])
-      expect([path, ...seen]).toEqual([path, width, display])
+      expect([path, ...seen]).toEqual([path, width, display, 0])
     }
   }
 })

@@ -44,7 +44,11 @@ const DELIVERIES = 100
 export const revocationColumns = (request: ConsoleRequest): Columns<LoggedRevocation> => [
   isOperator(request) && ['Number', ({ seq }) => revocationLink(seq), ({ seq }) => seq],
   timeColumn(request, 'When', ({ at }) => ms(at)),
-  ['What', ({ selector }) => covered(request.deps, selector)],
+  [
+    'What',
+    async ({ selector }) => <div class="long">{await covered(request.deps, selector)}</div>,
+    ({ selector }) => covered(request.deps, selector),
+  ],
   ['Why', ({ reason }) => REASON[reason], ({ reason }) => reason],
   ['By', ({ actor }) => actorWords(request, actor)],
   [
