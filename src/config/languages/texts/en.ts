@@ -546,7 +546,7 @@ export const en = {
     elsewhere:
       'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
     nextSignIn:
-      'Your next sign-in in each browser starts with your password or your device. A browser that is new here may ask for it twice.',
+      'Your next sign-in in each browser starts with your password or your device. In a browser that is new here you may be asked twice.',
     microsoftNextTitle: 'Signing out of Microsoft 365…',
     microsoftNext:
       'You are signed out of {product}. Microsoft’s page opens now, and then brings you back here.',
