@@ -77,7 +77,8 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
 
 /**
  * Returns the thumbprint of the key that the tokens are bound to, or undefined for Bearer tokens. It
- * uses up the proof before the grant is looked at, so a proof serves one grant at most. Anyone can send the proofs of a public client, and the broker remembers each.
+ * uses up the proof before the grant is read, so a proof serves one grant at most. Anyone can send
+ * proofs for a public client, and the broker remembers each, so their number is limited.
  * @throws OAuthError invalid_dpop_proof, 429
  */
 async function keyOf(
