@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
-import { receiptOf } from '../../src/revocation/receipt.ts'
+import { receiptOf, receiptsOf } from '../../src/revocation/receipt.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
@@ -335,6 +335,34 @@ test('the list of revocations says since when each is effective everywhere, or w
     [2, 'within 30.0 s'],
   ])
     expect((await operator.get(`/ops/revocations/${seq}`)).text).toContain(`the last ${last}.`)
+})
+
+test('the receipts of a list are read ten at a time, and other work runs between two reads', async () => {
+  const rig = await createRig()
+  const { session } = await rig.openSession()
+  await revoke(rig.deps, {
+    selector: { kind: 'session', sid: session.sid },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+    now: rig.clock.now(),
+  })
+  const read: (readonly number[])[] = []
+  const otherWork = vi.fn()
+  const store = {
+    ...rig.store,
+    async receiptRows(seqs: readonly number[]) {
+      read.push(seqs)
+      expect(otherWork).toHaveBeenCalledTimes(read.length - 1)
+      setImmediate(otherWork)
+      return seqs.includes(1) ? rig.store.receiptRows(seqs) : []
+    },
+  }
+  await rig.store.acknowledge([{ seq: 1, atMs: rig.clock.nowMs() }])
+  const seqs = Array.from({ length: 25 }, (_, i) => 25 - i)
+  const receipts = await receiptsOf({ ...rig.deps, store }, seqs)
+  expect(read.map((page) => page.length)).toEqual([10, 10, 5])
+  expect(read.flat()).toEqual(seqs)
+  expect([...receipts.keys()]).toEqual([1])
 })
 
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {
