@@ -48,19 +48,25 @@ async function everythingEnds(demo: Demo): Promise<void> {
 }
 
 describe('the demo ends with npm', () => {
-  test('SIGTERM to npm alone, as scripts do it: a clean end, code 0', async () => {
-    const demo = await start('npm')
-    expect(await demo.end('SIGTERM')).toBe(0)
-    await everythingEnds(demo)
-    expect(existsSync(directoryOf(demo))).toBe(false)
-  })
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s to npm alone, as scripts do it: a clean end, code 0',
+    async (signal) => {
+      const demo = await start('npm')
+      expect(await demo.end(signal)).toBe(0)
+      await everythingEnds(demo)
+      expect(existsSync(directoryOf(demo))).toBe(false)
+    },
+  )
 
-  test('SIGHUP to npm alone, which passes it on to no process', async () => {
-    const demo = await start('npm')
-    await demo.end('SIGHUP')
-    await everythingEnds(demo)
-    await until('its directory is gone', () => !existsSync(directoryOf(demo)))
-  })
+  test.each(['SIGKILL', 'SIGHUP'] as const)(
+    '%s to npm alone, which passes it on to no process',
+    async (signal) => {
+      const demo = await start('npm')
+      await demo.end(signal)
+      await everythingEnds(demo)
+      await until('its directory is gone', () => !existsSync(directoryOf(demo)))
+    },
+  )
 })
 
 test('kill -9 of the demo itself: the broker drains and ends, and the next demo clears the directory', async () => {

@@ -358,10 +358,10 @@ async function revokedAtOnce(
 }
 
 describe.each(QUEUE_ENGINES)(
-  '200 revocations at once ($engine), with one dead instance',
+  '500 revocations at once ($engine), with one dead instance',
   (which) => {
     test('hold up no job and no delivery to another instance', async () => {
-      const COUNT = 200
+      const COUNT = 500
       const LATER = { timeout: 150_000, interval: 100 }
       // It takes each logout token and never answers.
       const { rig, queue, receivers, clients } = await revokedAtOnce(which, COUNT, () => {})
