@@ -63,7 +63,7 @@ const onPostgres = {
     include: [
       'test/token/{code,dpop,endpoint,introspect-revoke-userinfo,model,refresh,removed-client,token-exchange}.test.ts',
       'test/{logout,session}/*.test.ts',
-      'test/revocation/{feed,feed-assertion,feed-lasting,feed-lease,feed-sessions}.test.ts',
+      'test/revocation/{feed,feed-assertion,feed-lasting,feed-lease,feed-sessions,user-evidence}.test.ts',
       'test/signin/{floor,flow,locked,new-device,pushed,session-limit}.test.ts',
       'test/{signin,signal}/nul-character.test.ts',
     ],

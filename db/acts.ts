@@ -46,7 +46,7 @@ import {
   pendingTargetIds,
 } from './outbox/due.ts'
 import { leaseDelivery } from './outbox/delivery-lease.ts'
-import { deliveryCountsNow, listDeliveries } from './outbox/lists.ts'
+import { deliveriesOfUser, deliveryCountsNow, listDeliveries } from './outbox/lists.ts'
 import {
   askAboutEverybody,
   askMicrosoft,
@@ -81,7 +81,7 @@ import {
 import { registryVersion } from './rows/registry-version.ts'
 import { expireGrants } from './revocation/expire-grants.ts'
 import { expireSessions } from './revocation/expire.ts'
-import { fanOutPending } from './revocation/fan-out.ts'
+import { fanOutPending, oldestFanOut } from './revocation/fan-out.ts'
 import { previewRevocation } from './revocation/preview.ts'
 import { reportByUser } from './revocation/report.ts'
 import { revokeRequested } from './revocation/requested.ts'
@@ -160,6 +160,7 @@ const READS = {
   checkOwnSession,
   wasConsumed,
   findRevocation,
+  oldestFanOut,
   everythingRevokedAt,
   newestTimes,
   head: logHeadRow,
@@ -178,6 +179,7 @@ const READS = {
   failedMicrosoftWork,
   findDelivery,
   listDeliveries,
+  deliveriesOfUser,
   dueDeliveries,
   earlyDeliveries,
   pendingTargetIds,

@@ -2,7 +2,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
 import { castTo, columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
-import { deliveries, deliveryCounts } from '../schema.ts'
+import { deliveries, deliveryCounts, securityEvents } from '../schema.ts'
 import { type Delivery, DELIVERY_STATES, type DeliveryState } from '../types.ts'
 import { oldestPending } from './counts.ts'
 import { deliveryFields, deliveryOf, type DeliveryRow } from './row.ts'
@@ -64,6 +64,18 @@ const ofSeq = ranges<Page & { state: string | null; seq: number }>(
   ) => sql`${deliveries.seq} = ${p.seq} AND (${deliveries.clientId}, ${deliveries.id}) > (${p.clientId}, ${p.id})
     ORDER BY ${deliveries.clientId}, ${deliveries.id}`,
 )
+/** The deliveries of one revocation that name a user, or a session that it ended for them. */
+const ofUser = query(
+  deliveryFields,
+  (p: Takes<{ seq: number; sub: string; after: string; limit: number }>, f) => {
+    const range = sql`${deliveries.seq} = ${p.seq} AND ${deliveries.id} > ${p.after}`
+    return sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.sub} = ${p.sub} AND ${range}
+      UNION ALL SELECT ${f} FROM (SELECT DISTINCT ${securityEvents.sid} FROM ${securityEvents}
+        WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq} AND ${securityEvents.sid} IS NOT NULL) AS own
+      CROSS JOIN ${deliveries} WHERE ${deliveries.sid} = own.sid AND ${deliveries.sub} IS NULL AND ${range}
+      ORDER BY id LIMIT ${p.limit}`
+  },
+)
 const placeOf = query(
   { atMs: deliveries.createdAtMs, ...columnsOf(deliveries, 'clientId', 'id') },
   (p: Takes<{ id: string }>, f) =>
@@ -120,4 +132,14 @@ export function* listDeliveries({ seq, clientId, before, ...asked }: Asked): Act
     .sort(seq === undefined ? byTime : byClient)
     .slice(0, limit)
     .map(deliveryOf)
+}
+
+/** Returns the deliveries of one revocation that are about a user, after an id, in its order. */
+export function* deliveriesOfUser(page: {
+  seq: number
+  sub: string
+  after: string
+  limit: number
+}): Act<Delivery[]> {
+  return (yield* ofUser.all(page)).map(deliveryOf)
 }

@@ -69,6 +69,10 @@ const any = query(
   columnsOf(revocations, 'seq'),
   (_, f) => sql`SELECT ${f} FROM ${isPending} LIMIT 1`,
 )
+const oldestWide = query(
+  columnsOf(revocations, 'seq', 'at'),
+  (_, f) => sql`SELECT ${f} FROM ${isPending} AND ${isWider} ORDER BY ${revocations.seq} LIMIT 1`,
+)
 const advance = command(
   (p: Takes<{ seq: number; cursor: string; fanOut: string; ended: number }>) =>
     sql`UPDATE ${revocations} SET ${assign(revocations, {
@@ -207,6 +211,9 @@ function* advanceAll({ limit, lastWide: before }: { limit: number; lastWide: num
   // continues.
   return { pending, more: (yield* any.get({})) !== undefined, lastWide }
 }
+
+/** Returns the oldest wide revocation that is not in the histories of all its users yet. */
+export const oldestFanOut = (): Act<{ seq: number; at: number } | undefined> => oldestWide.get({})
 
 /**
  * Writes the next batch of the deliveries of wide revocations. `more` is true until none is left.

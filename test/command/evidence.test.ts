@@ -245,7 +245,7 @@ describe('cmb evidence export --audit', () => {
     })
     expect(await type(['evidence', 'export'])).toMatchObject({
       code: 2,
-      err: expect.stringContaining('--revocation <seq>; or --audit') as string,
+      err: expect.stringContaining('--revocation <seq>; or --user <name> or --audit') as string,
     })
     expect(
       await type(['evidence', 'export', '--revocation', '1', '--from', '2026-11-24']),

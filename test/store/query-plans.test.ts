@@ -66,6 +66,10 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'what one user has at the targets of a session’s clients: closed ones go with retention',
   ],
   [
+    'FROM deliveries WHERE deliveries.sub = ? AND deliveries.seq = ? AND deliveries.id > ?',
+    'the history of one user, and their deliveries of one revocation; retention deletes them',
+  ],
+  [
     'FROM deliveries WHERE deliveries.sub = ? AND deliveries.payload IS NOT NULL AND',
     'at most 1000 that one user has; retention deletes them',
   ],

@@ -15,6 +15,7 @@ import { TYP } from '../../protocol/names.ts'
 export const EVIDENCE_FORMAT = 'broker-evidence/1'
 export const HEAD_TYP = 'evidence-head+jwt'
 export const SIGNATURE_TYP = 'evidence+jwt'
+export const USER_SIGNATURE_TYP = 'user-evidence+jwt'
 
 type Line = Readonly<Record<string, unknown>>
 
@@ -31,15 +32,30 @@ export interface Stretch {
   to: number
 }
 
-export interface Verified extends Omit<Stretch, 'log'> {
-  log: LogName | 'receipt'
+interface Signed {
   rows: number
   /** Number of rows without personal fields, because their user was erased. */
   withoutPersonal: number
   signedAt: number
 }
+interface VerifiedStretch extends Signed, Omit<Stretch, 'log'> {
+  log: LogName | 'receipt'
+  /** The claims of a revocation's receipt, where it was still kept. */
+  receipt?: Line | undefined
+}
+/** The evidence of a user in a period, in epoch seconds. */
+interface VerifiedUser extends Signed {
+  log: 'user'
+  sub: string
+  since?: number | undefined
+  until?: number | undefined
+  revocations: { seq: number; receipt?: Line | undefined }[]
+}
+export type Verified = VerifiedStretch | VerifiedUser
 
-type Signature = Stretch & { lines: number; sha256: string; iat: number }
+type Sum = { lines: number; sha256: string; iat: number }
+type Signature = Stretch & Sum
+type UserSignature = Sum & Pick<VerifiedUser, 'sub' | 'since' | 'until'> & { seqs: number[] }
 type Row = Link & { salt?: string; content?: Record<string, string | null> }
 
 /**
@@ -52,23 +68,82 @@ export async function verifyEvidence(
   check: CheckSignature,
 ): Promise<Verified> {
   const records = lines.map((line) => JSON.parse(line) as Line)
-  const last = records.pop()
-  const signature = await check(last?.jws, SIGNATURE_TYP)
-  const signed = canonical({ record: 'signature', jws: last?.jws } as never)
+  return records.at(-1)?.record === 'user'
+    ? verifyUser(lines, records, check)
+    : verifyStretch(lines, records, check)
+}
+
+/** Returns the claims of the last line. @throws Error if it does not sign the others */
+async function signatureOf(
+  lines: readonly string[],
+  records: readonly Line[],
+  record: string,
+  verified: Promise<Line | undefined>,
+): Promise<Line> {
+  const signature = await verified
+  const signed = canonical({ record, jws: records.at(-1)?.jws } as never)
   if (lines.at(-1) !== signed || signature === undefined)
     throw new Error(
       'The last line is not a valid signature of the broker: the file is cut off, changed, or signed by another key.',
     )
-  const { log, from, to, iat, ...sum } = signature as Signature & Line
-  const text = records.map((_, i) => `${lines[i]}\n`).join('')
-  if (sum.lines !== records.length || sum.sha256 !== hash('sha256', text, 'base64url'))
+  const others = lines.slice(0, -1)
+  const text = others.map((line) => `${line}\n`).join('')
+  if (signature.lines !== others.length || signature.sha256 !== hash('sha256', text, 'base64url'))
     throw new Error(
       'A line was changed, removed, added or moved: the signature of the export does not cover this file.',
     )
+  return signature
+}
+
+/** Verifies the evidence of a user: the file as a whole, and the evidence of each revocation. */
+async function verifyUser(
+  lines: readonly string[],
+  records: readonly Line[],
+  check: CheckSignature,
+): Promise<VerifiedUser> {
+  const verified = check(records.at(-1)?.jws, USER_SIGNATURE_TYP)
+  const signature = (await signatureOf(lines, records, 'user', verified)) as UserSignature & Line
+  const { sub, since, until, seqs, iat } = signature
+  const found: VerifiedStretch[] = []
+  for (let from = 0; from < records.length - 1;) {
+    const to = records.findIndex(({ record }, i) => i >= from && record === 'signature') + 1
+    if (to === 0) throw new Error('The evidence of a revocation has no signature.')
+    found.push(await verifyStretch(lines.slice(from, to), records.slice(from, to), check))
+    from = to
+  }
+  const isNamed = ({ log, from, to }: VerifiedStretch, i: number): boolean =>
+    log === 'revocations' && from === seqs[i] && to === from
+  if (found.length !== seqs.length || !found.every(isNamed))
+    throw new Error('The file has not the revocations that its last line names.')
+  return {
+    log: 'user',
+    sub,
+    since,
+    until,
+    rows: found.length,
+    withoutPersonal: found.reduce((sum, part) => sum + part.withoutPersonal, 0),
+    signedAt: iat,
+    revocations: found.map(({ from: seq, receipt }) => ({ seq, receipt })),
+  }
+}
+
+async function verifyStretch(
+  lines: readonly string[],
+  all: readonly Line[],
+  check: CheckSignature,
+): Promise<VerifiedStretch> {
+  const verified = check(all.at(-1)?.jws, SIGNATURE_TYP)
+  const signature = (await signatureOf(lines, all, 'signature', verified)) as Signature & Line
+  const { log, from, to, iat } = signature
+  const records = all.slice(0, -1)
   const named = (name: string): Line[] => records.filter(({ record }) => record === name)
-  for (const { jws } of named('receipt'))
-    if ((await check(jws, TYP.receipt))?.seq !== from)
+  let receipt: Line | undefined
+  for (const { jws } of named('receipt')) {
+    const claims = await check(jws, TYP.receipt)
+    if (claims?.seq !== from)
       throw new Error('The receipt is not signed by the broker, or is of another revocation.')
+    receipt = claims
+  }
   const heads = await Promise.all(named('head').map(({ jws }) => check(jws, HEAD_TYP)))
   const end = heads.at(-1)
   if (end === undefined || heads.includes(undefined))
@@ -85,7 +160,7 @@ export async function verifyEvidence(
     if (salt !== undefined && personalHash(salt, content) !== personal)
       throw new Error(`The personal fields of number ${number} are not what was written.`)
   const withoutPersonal = rows.filter(({ salt }) => salt === undefined).length
-  return { log, from, to, rows: rows.length, withoutPersonal, signedAt: iat }
+  return { log, from, to, rows: rows.length, withoutPersonal, signedAt: iat, receipt }
 }
 
 /**

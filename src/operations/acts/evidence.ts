@@ -1,12 +1,20 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { LoggedRevocation } from '../../../db/types.ts'
+import type { Delivery, LoggedRevocation } from '../../../db/types.ts'
+import { Problem } from '../../audit/problem.ts'
 import { auditEntry, delivery, revocation as revocationShape } from '../contract/shapes.ts'
 import { toWire } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { canonical, type LogName } from '../../protocol/evidence-chain.ts'
+import { concernsMany } from '../../protocol/revocation.ts'
 import { deliveryShown } from './deliveries.ts'
-import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP, type Stretch } from './evidence-file.ts'
+import {
+  EVIDENCE_FORMAT,
+  HEAD_TYP,
+  SIGNATURE_TYP,
+  type Stretch,
+  USER_SIGNATURE_TYP,
+} from './evidence-file.ts'
 import { signedReceiptOf } from './receipts.ts'
 import { loggedRow } from './revocations.ts'
 
@@ -17,6 +25,8 @@ import { loggedRow } from './revocations.ts'
  */
 
 const PAGE = 200
+/** The most revocations in the evidence of a user: each brings up to 1,000 rows of the chain. */
+const MOST_REVOCATIONS = 100
 type AuditDeps = Pick<Deps, 'store' | 'keys' | 'clock' | 'config'>
 type EvidenceDeps = AuditDeps & Pick<Deps, 'feed' | 'clients' | 'clockWatch'>
 type Record_ = { record: string } & Readonly<Record<string, unknown>>
@@ -41,13 +51,87 @@ export async function signHead(
   })
 }
 
-/** Returns the evidence of one revocation as lines. The last line signs the others. */
+/**
+ * Returns the evidence of one revocation as lines. The last line signs the others.
+ * @param sub only the deliveries of a wide revocation that are about this user
+ */
 export function evidenceOf(
   deps: EvidenceDeps,
   revocation: LoggedRevocation,
+  sub?: string,
 ): AsyncGenerator<string> {
   const { seq } = revocation
-  return signedLines(deps, { log: 'revocations', from: seq, to: seq }, about(deps, revocation))
+  return signedLines(deps, { log: 'revocations', from: seq, to: seq }, about(deps, revocation, sub))
+}
+
+interface OfUser {
+  sub: string
+  /** Epoch seconds; `until` is not included. */
+  since?: number | undefined
+  until?: number | undefined
+}
+
+/**
+ * Returns the revocations of a user in a period that evidence of them covers, the oldest first.
+ * @throws Problem 404, 409, 422
+ */
+export async function revocationsOfUser(
+  { store }: Pick<Deps, 'store'>,
+  wanted: OfUser,
+): Promise<LoggedRevocation[]> {
+  const running = await store.oldestFanOut()
+  if (running !== undefined && running.at < (wanted.until ?? Infinity))
+    throw new Problem(
+      409,
+      'A revocation is being written',
+      `Revocation ${running.seq} ends sessions of many users, and is not in the histories of all of them yet. Ask again in a minute, or for a period before it.`,
+    )
+  const found = await store.listRevocations({ ...wanted, limit: MOST_REVOCATIONS + 1 })
+  if (found.length === 0)
+    throw new Problem(
+      404,
+      'No such revocations',
+      'The log has no revocation of that user in that period; cmb revocations list --subject lists those it has.',
+    )
+  if (found.length > MOST_REVOCATIONS)
+    throw new Problem(
+      422,
+      'Too many revocations',
+      `One file holds at most ${MOST_REVOCATIONS} revocations, and the period has more. Name shorter periods, one file for each.`,
+    )
+  return found.toReversed()
+}
+
+/**
+ * Yields the evidence of each revocation of a user, one after another. The last line signs all of
+ * them, with the user and the period.
+ */
+export async function* evidenceOfUser(
+  deps: EvidenceDeps,
+  { sub, since, until }: OfUser,
+  revocations: readonly LoggedRevocation[],
+): AsyncGenerator<string> {
+  const digest = createHash('sha256')
+  let lines = 0
+  for (const revocation of revocations)
+    for await (const line of evidenceOf(deps, revocation, sub)) {
+      digest.update(line)
+      lines += 1
+      yield line
+    }
+  const { keys, clock, config } = deps
+  const claims = {
+    format: EVIDENCE_FORMAT,
+    iss: config.issuer,
+    sub,
+    since,
+    until,
+    seqs: revocations.map(({ seq }) => seq),
+    lines,
+    sha256: digest.digest('base64url'),
+    iat: clock.now(),
+  }
+  yield `${canonical({ record: 'user', jws: keys.sign('ES256', USER_SIGNATURE_TYP, claims) })}\n`
 }
 
 /**
@@ -139,18 +223,25 @@ async function* chain({ store }: AuditDeps, { log, from, to }: Stretch): AsyncGe
 }
 
 /** Yields what is recorded about a revocation outside the chain. */
-async function* about(deps: EvidenceDeps, revocation: LoggedRevocation): AsyncGenerator<Record_> {
+async function* about(
+  deps: EvidenceDeps,
+  revocation: LoggedRevocation,
+  sub: string | undefined,
+): AsyncGenerator<Record_> {
   const { store } = deps
   const { seq, fan_out, sessions, totals } = toWire(revocationShape, loggedRow(revocation))
   yield { record: 'state', fan_out, sessions, totals }
-  for (let before: string | undefined, more = true; more;) {
-    const page = await store.listDeliveries({ seq, limit: PAGE, before })
+  const ofUser = concernsMany(revocation.selector) ? sub : undefined
+  for (let last: Delivery | undefined, more = true; more;) {
+    const page = await (ofUser === undefined
+      ? store.listDeliveries({ seq, limit: PAGE, before: last?.id })
+      : store.deliveriesOfUser({ seq, sub: ofUser, after: last?.id ?? '', limit: PAGE }))
     for (const each of page)
       yield {
         record: 'delivery',
         ...toWire(delivery, deliveryShown(each, await store.attemptsOf(each.id))),
       }
-    before = page.at(-1)?.id
+    last = page.at(-1)
     more = page.length === PAGE
     await turn()
   }

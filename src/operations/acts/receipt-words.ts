@@ -132,6 +132,35 @@ export function effectiveWords(
   return `${all} of ${participants} open: ${[...named, ...(others > 0 ? [`${others} more`] : [])].join('; ')}`
 }
 
+/**
+ * Returns for example "3 revocations, each stopped everywhere; slowest 312 ms", or "3 revocations: 1
+ * open (4711), 2 stopped everywhere; slowest 312 ms".
+ */
+export function allEffectiveWords(
+  revocations: readonly { seq: number; effective: Effective | null }[],
+): string {
+  const all = revocations.length
+  const named = (words: string, of: typeof revocations): string[] =>
+    of.length === 0 ? [] : [`${of.length} ${words} (${of.map(({ seq }) => seq).join(', ')})`]
+  const unknown = revocations.filter(({ effective }) => effective === null)
+  const open = revocations.filter(({ effective }) => (effective?.open_participants ?? 0) > 0)
+  const ended = revocations.filter((each) => !unknown.includes(each) && !open.includes(each))
+  const last = ended
+    .flatMap(({ effective }) => effective ?? [])
+    .toSorted((a, b) => (b.after_ms ?? Infinity) - (a.after_ms ?? Infinity))[0]
+  const ms = last?.after_ms ?? null
+  const slowest =
+    ms === null
+      ? ''
+      : `${all === 1 ? ' after' : '; slowest'} ${span(ms)}${last?.at_most ? ' at most' : ''}`
+  const start = `${all} ${all === 1 ? 'revocation' : 'revocations'}`
+  if (ended.length === all)
+    return `${start}, ${all === 1 ? '' : 'each '}stopped everywhere${slowest}`
+  const others = [...named('open', open), ...named('no longer known', unknown)]
+  const rest = ended.length === 0 ? [] : [`${ended.length} stopped everywhere${slowest}`]
+  return `${start}: ${[...others, ...rest].join(', ')}`
+}
+
 function openWords(
   { state, no_later_than_ms: at, tokens }: Effective['open'][number],
   when: When,

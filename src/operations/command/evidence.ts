@@ -7,15 +7,17 @@ import {
   verifyEvidence,
   verifyReceipt,
 } from '../acts/evidence-file.ts'
+import { type Receipt, receiptWords } from '../acts/receipt-words.ts'
 import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
 import { readPast } from './moment.ts'
 import { group, local, option, period, type Context } from './context.ts'
-import { lines, time } from './show.ts'
+import { lines, time, timeMs } from './show.ts'
 import { OPTION } from './texts/options.ts'
 import { SAYS } from './texts/answers.ts'
 
 interface Asked {
   revocation?: string
+  user?: string
   audit?: boolean
   from?: number
   to?: number
@@ -31,9 +33,10 @@ export const evidenceCommands = group(
     {
       name: 'export',
       flags: [
-        option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'),
-        option('--audit', OPTION.audit),
-        ...period((text) => readPast(text) * 1000),
+        option('--revocation <seq>', 'one revocation, by its number in the log'),
+        option('--user <name>', OPTION.evidence_user).conflicts('revocation'),
+        option('--audit', OPTION.audit).conflicts(['revocation', 'user']),
+        ...period(readPast),
       ],
     },
     async ({ context, self, options }) => {
@@ -50,12 +53,15 @@ export const evidenceCommands = group(
   ),
 )
 
-function evidencePath({ revocation, audit, from, to }: Asked): string {
+function evidencePath({ revocation, user, audit, from, to }: Asked): string {
+  if (user !== undefined)
+    return requestOf('GET /users/evidence', { sub: user, since: from, until: to })[1]
   if (revocation !== undefined && from === undefined && to === undefined)
     return `/revocations/${encodeURIComponent(revocation)}/evidence`
   if (audit !== true || revocation !== undefined)
     throw new CommandFailure(EXIT.usage, SAYS.what_to_export)
-  return requestOf('GET /audit/evidence', { since_ms: from, until_ms: to })[1]
+  const ms = (at: number | undefined) => (at === undefined ? undefined : at * 1000)
+  return requestOf('GET /audit/evidence', { since_ms: ms(from), until_ms: ms(to) })[1]
 }
 
 async function verify(
@@ -146,14 +152,41 @@ ${lines([
   ...(shown.log === 'receipt'
     ? []
     : [['rows', shown.rows] as const, ['personal fields', personalWords(shown)] as const]),
+  ...(shown.log === 'user' ? shown.revocations.map(stopped) : []),
 ])}${shown.keysFrom === FILE_ITSELF ? SAYS.not_proved : ''}`
 
-const about = ({ log, from, to, rows }: Verified): string =>
-  log === 'receipt'
-    ? `the receipt of revocation ${from}`
-    : log === 'revocations'
-      ? `revocation ${from}`
-      : `the audit log, ${rows} entries from number ${from} to ${to},`
+function about(shown: Verified): string {
+  const { log, rows } = shown
+  switch (log) {
+    case 'receipt':
+      return `the receipt of revocation ${shown.from}`
+    case 'revocations':
+      return `revocation ${shown.from}`
+    case 'audit':
+      return `the audit log, ${rows} entries from number ${shown.from} to ${shown.to},`
+    case 'user':
+      return `${rows} ${rows === 1 ? 'revocation' : 'revocations'} of user ${shown.sub}${periodWords(shown)}`
+  }
+}
+
+const periodWords = ({
+  since,
+  until,
+}: {
+  since?: number | undefined
+  until?: number | undefined
+}) =>
+  [
+    since === undefined ? '' : ` from ${time(since)}`,
+    until === undefined ? '' : ` before ${time(until)}`,
+  ].join('')
+
+/** Returns what the receipt of a revocation says, as a line. */
+const stopped = ({ seq, receipt }: { seq: number; receipt?: object | undefined }) =>
+  [
+    `revocation ${seq}`,
+    receipt === undefined ? 'no receipt was kept' : receiptWords(receipt as Receipt, timeMs),
+  ] as const
 
 const personalWords = ({ rows, withoutPersonal }: Verified): string =>
   withoutPersonal === 0

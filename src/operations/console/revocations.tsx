@@ -9,7 +9,12 @@ import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
 import { type Listed, withEffective } from '../acts/effective.ts'
-import { claimWords, effectiveWords, receiptWords } from '../acts/receipt-words.ts'
+import {
+  allEffectiveWords,
+  claimWords,
+  effectiveWords,
+  receiptWords,
+} from '../acts/receipt-words.ts'
 import { ask } from '../contract/ask.ts'
 import { JSON_LINES } from '../contract/route.ts'
 import { effective as effectiveShape, receipt as receiptShape } from '../contract/shapes.ts'
@@ -27,6 +32,7 @@ import {
   isOperator,
   mayAct,
   type Mounted,
+  pageLink,
   tidOf,
 } from './request.ts'
 import { howToVerify } from './texts/audit.tsx'
@@ -71,13 +77,20 @@ export const revocationColumns = (request: ConsoleRequest): Columns<LoggedRevoca
   ['Comment', undefined, (revocation) => own(request, revocation, revocation.comment)],
 ]
 
+const inShort = ({ effective }: Listed) => (effective ? toWire(effectiveShape, effective) : null)
+
+/** Returns the user and the period, where an operator filters by nothing else. */
+function userAndPeriod(request: ConsoleRequest) {
+  const [user, since, until] = ['user', 'since', 'until'].map((name) => queryParam(request, name))
+  const others = ['client', 'case', 'reason', 'actor'].some((name) => queryParam(request, name))
+  return user === undefined || others || !isOperator(request) ? undefined : { user, since, until }
+}
+
 /** The columns that say since when a revocation is effective everywhere, for operators. */
 function effectiveColumns(request: ConsoleRequest): Columns<Listed> {
   const { deps } = request
-  const words = ({ effective }: Listed, time: (atMs: number) => string): string =>
-    effectiveWords(effective ? toWire(effectiveShape, effective) : null, time, (id) =>
-      nameOf(deps, id),
-    )
+  const words = (revocation: Listed, time: (atMs: number) => string): string =>
+    effectiveWords(inShort(revocation), time, (id) => nameOf(deps, id))
   return [
     isOperator(request) && [
       'Effective',
@@ -135,6 +148,18 @@ const revocationList = listRoutes<Listed, number, Pick<LoggedRevocation, 'seq' |
   columns: (request) => [...revocationColumns(request), ...effectiveColumns(request)],
   none: LOG.none,
   above: (request) => <Done request={request} results={DONE} />,
+  heading: (request, shown, isWhole) =>
+    userAndPeriod(request) === undefined || shown.length === 0 || !isWhole
+      ? undefined
+      : allEffectiveWords(shown.map((each) => ({ seq: each.seq, effective: inShort(each) }))),
+  note(request, shown) {
+    const query = userAndPeriod(request)
+    return query === undefined || shown.length === 0 ? null : (
+      <a href={pageLink(request, '/revocations/evidence.jsonl', query)} download="">
+        {LOG.ofUser}
+      </a>
+    )
+  },
   async read(request) {
     const { deps } = request
     const [tid, reason] = [tidOf(request), queryParam(request, 'reason')]
@@ -255,6 +280,16 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   return download(lines, JSON_LINES, file)
 }
 
+/** Sends the signed evidence of the revocations of a user in a period. */
+async function userEvidenceDownload(request: ConsoleRequest): Promise<Response> {
+  const { lines, file } = await ask(request, request.viewer.caller, 'GET /users/evidence', {
+    sub: queryParam(request, 'user') ?? '',
+    since: momentOf(request, 'since'),
+    until: momentOf(request, 'until'),
+  })
+  return download(lines, JSON_LINES, file)
+}
+
 /** Renders the receipt: what is known of each instance that took part, and since when. */
 async function receiptList(
   request: ConsoleRequest,
@@ -335,6 +370,7 @@ const seqOf = ({ c }: ConsoleRequest): number => Number(c.req.param('seq'))
 
 export const revocationRoutes: readonly Mounted[] = [
   ...revocationList,
+  { path: '/revocations/evidence.jsonl', at: '/revocations', page: userEvidenceDownload },
   { path: ONE, page: (request) => revocationPage(request, seqOf(request)) },
   {
     path: `${ONE}/evidence.jsonl`,

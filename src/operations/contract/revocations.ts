@@ -7,7 +7,7 @@ import { revoke } from '../../revocation/revoke.ts'
 import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
 import { withEffective } from '../acts/effective.ts'
-import { evidenceOf } from '../acts/evidence.ts'
+import { evidenceOf, evidenceOfUser, revocationsOfUser } from '../acts/evidence.ts'
 import { existing, noSuch } from '../acts/no-such.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
 import {
@@ -201,6 +201,25 @@ export const revocationRoutes = [
     },
     async ({ deps, params: { seq } }) =>
       new Lines(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
+  ),
+  route(
+    'GET /users/evidence',
+    {
+      id: 'readUserEvidence',
+      query: z.strictObject({
+        sub: idText,
+        since: instant.optional(),
+        until: instant.optional(),
+      }),
+      answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
+      rejects: [404, 409, 422],
+    },
+    async ({ deps, query: { sub: user, ...period } }) => {
+      const sub = (await idNamedBy(deps, 'user', user)) ?? user
+      const wanted = { ...period, sub }
+      const revocations = await revocationsOfUser(deps, wanted)
+      return new Lines(evidenceOfUser(deps, wanted, revocations), `revocations-${sub}`)
+    },
   ),
 ]
 

@@ -348,6 +348,7 @@ export const MEMBERS = {
   sub: 'the user, as tokens name them',
   'listRevocations.sub':
     'of this user: what was revoked for them, and what ended a session or a grant of theirs: an id, or words of a name that fit one alone',
+  'readUserEvidence.sub': 'of this user: an id, or words of a name that fit one alone',
   subject_token: 'the access token that is exchanged (RFC 8693)',
   subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
   subjects: 'how many users it concerns',

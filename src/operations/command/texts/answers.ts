@@ -31,7 +31,7 @@ export const SAYS = {
   right_directory: 'If it should exist, name the right one: --data-dir or BROKER_DATA_DIR.',
   as_its_user: (remedy: string): string => `Run this as the broker's user, or ${remedy}.`,
   what_to_export:
-    'Name what to export: --revocation <seq>; or --audit, with --from and --to as you need them.',
+    'Name what to export: --revocation <seq>; or --user <name> or --audit, with --from and --to as you need them.',
   receipt_needs_keys:
     'A receipt holds no keys: name a copy of /.well-known/signing-keys-archive of the broker with --keys.',
   not_proved:

@@ -91,13 +91,15 @@ export const HELP: Readonly<Record<string, Help>> = {
     ],
   },
   evidence: {
-    about: 'Export and verify signed evidence of a revocation or of the audit log, for auditors.',
+    about:
+      'Export and verify signed evidence of a revocation, of a user or of the audit log, for auditors.',
   },
   'evidence export': {
     about:
-      'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and its receipt; of the audit log, its entries and the outcome of each act.',
+      'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and its receipt; of a user, the same of each of their revocations in a period; of the audit log, its entries and the outcome of each act.',
     examples: [
       'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
+      'cmb evidence export --user "alice adams" --from 2026-11-01 --to 2026-12-01 > alice-2026-11.jsonl',
       'cmb evidence export --audit --from 2026-11-01 --to 2026-12-01 > audit-2026-11.jsonl',
     ],
   },

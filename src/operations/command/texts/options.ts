@@ -23,6 +23,8 @@ export const OPTION = {
   nothing_lost:
     'with --adopt: the database has everything that was acknowledged, so that no user is signed out',
   keys: "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
+  evidence_user:
+    'the revocations of one user: their sub, or words of their name or address that fit one alone',
   audit: 'the audit log: all of it, or the period that --from and --to name',
   migrate_grant:
     'let this role run the broker: it may read and write rows, and may not change the tables',

@@ -24,6 +24,7 @@ export const LOG = {
   notCounted: 'not counted yet',
   soFar: (sessions: string): string => `${sessions} so far`,
   evidence: 'Download signed evidence',
+  ofUser: 'Download signed evidence of this user in this period',
   receipt: 'Receipt: which instances accept no token and have ended their own sessions',
   noReceipt: 'The sessions of this revocation are no longer kept.',
   noInstance: 'No instance took part.',

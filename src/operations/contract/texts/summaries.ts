@@ -30,6 +30,8 @@ export const SUMMARIES = {
     'Show what each client has confirmed of a revocation, tokens and own sessions, or by when they end; signed',
   'GET /revocations/:seq/evidence':
     'Export signed evidence of one revocation, one JSON object a line; cmb evidence verify checks it without the broker',
+  'GET /users/evidence':
+    'Export signed evidence of the revocations of one user in a period, one JSON object a line; cmb evidence verify checks it without the broker',
   'POST /locks': 'Lock a user, a tenant or a client at once',
   'GET /locks': 'List locks, newest first',
   'GET /locks/:id': 'Show one lock',
