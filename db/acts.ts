@@ -61,6 +61,7 @@ import {
 import { pendingTargets } from './outbox/pending-targets.ts'
 import { applyAuthenticationAge } from './registry/authentication-age.ts'
 import { listTargets } from './registry/client-targets.ts'
+import { recordSecretUses } from './registry/client-secrets.ts'
 import {
   addClientSecret,
   findClient,
@@ -208,6 +209,7 @@ const WRITES = {
   putClient,
   addClientSecret,
   removeClientSecret,
+  recordSecretUses,
   removeClient,
   signIn,
   issueCode,

@@ -880,6 +880,8 @@ export const clientSecrets = sqliteTable(
     hash: text().notNull(),
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at'),
+    /** When it last authenticated its client, to the hour. NULL: no use was seen. */
+    usedAt: integer('used_at'),
   },
   (t) => [primaryKey({ columns: [t.clientId, t.id] })],
 )

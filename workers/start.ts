@@ -29,6 +29,7 @@ const SUBSCRIPTIONS_MS = 60_000
 const STREAMS_MS = 5_000
 const GUARD_LEASES_MS = 15_000
 const LIMITS_MS = 10_000
+const SECRET_USES_MS = 5 * 60_000
 const LIFT_LOCKS_MS = 1_000
 const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
@@ -93,9 +94,15 @@ export async function startWorkers(
   let going = true
   const start: Start = { deps, checks, stillGoing: () => going }
   const running = deps.config.work.flatMap((work) => STARTED_BY[work](start))
-  // In every process: only it knows which of its streams have ended.
+  // In every process: only it knows which of its streams have ended, and which secrets it saw.
   running.push(
     begun(repeat(deps.log, 'tend-guard-leases', GUARD_LEASES_MS, () => deps.feed.leases.tend())),
+  )
+  const { secretUses } = deps.clients
+  running.push(
+    repeat(deps.log, 'write-secret-uses', SECRET_USES_MS, () =>
+      secretUses.write(deps.store, deps.clock.now()),
+    ),
   )
   if (checks !== undefined)
     running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))

@@ -41,6 +41,7 @@ CREATE TABLE `session_entries` (
 );
 --> statement-breakpoint
 CREATE INDEX `session_entries_by_end` ON `session_entries` (`until`);--> statement-breakpoint
+ALTER TABLE `client_secrets` ADD `used_at` integer;--> statement-breakpoint
 ALTER TABLE `codes` ADD `jkt` text;--> statement-breakpoint
 ALTER TABLE `families` ADD `jkt` text;--> statement-breakpoint
 ALTER TABLE `floors` ADD `authenticated_after` integer DEFAULT 0 NOT NULL;--> statement-breakpoint

@@ -22,7 +22,7 @@ import { clientSecrets } from '../schema.ts'
 /** The most secrets that are valid at once: enough to replace one without an outage. */
 const VALID_SECRETS = 2
 
-const secretFields = columnsOf(clientSecrets, 'id', 'hash', 'createdAt', 'expiresAt')
+const secretFields = columnsOf(clientSecrets, 'id', 'hash', 'createdAt', 'expiresAt', 'usedAt')
 const inOrder = sql`${clientSecrets.createdAt}, ${clientSecrets.id}`
 const ofClient = query(
   secretFields,
@@ -41,9 +41,10 @@ const put = command(
       hash: string
       createdAt: number
       expiresAt: number | undefined
+      usedAt: number | undefined
     }>,
   ) =>
-    sql`${insertInto(clientSecrets, pick(p, 'clientId', 'id', 'hash', 'createdAt', 'expiresAt'))}
+    sql`${insertInto(clientSecrets, pick(p, 'clientId', 'id', 'hash', 'createdAt', 'expiresAt', 'usedAt'))}
       ON CONFLICT (${names(clientSecrets.clientId, clientSecrets.id)}) DO UPDATE SET ${assign(
         clientSecrets,
         {
@@ -57,16 +58,28 @@ const drop = command(
   (p: Takes<{ clientId: string; id: string }>) =>
     sql`DELETE FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId} AND ${clientSecrets.id} = ${p.id}`,
 )
+const use = command(
+  (p: Takes<{ clientId: string; id: string; at: number }>) =>
+    sql`UPDATE ${clientSecrets} SET ${assign(clientSecrets, { usedAt: p.at })} WHERE ${clientSecrets.clientId} = ${p.clientId}
+      AND ${clientSecrets.id} = ${p.id} AND coalesce(${clientSecrets.usedAt}, 0) < ${p.at}`,
+)
 const dropAll = command(
   (p: Takes<{ clientId: string }>) =>
     sql`DELETE FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId}`,
 )
 
-const secretOf = ({ id, hash, createdAt, expiresAt }: RowOf<typeof secretFields>): SecretHash => ({
+const secretOf = ({
+  id,
+  hash,
+  createdAt,
+  expiresAt,
+  usedAt,
+}: RowOf<typeof secretFields>): SecretHash => ({
   id,
   hash,
   createdAt,
   ...(expiresAt === null ? {} : { expiresAt }),
+  ...(usedAt === null ? {} : { usedAt }),
 })
 
 export function* secretsOf(clientId: string): Act<SecretHash[]> {
@@ -84,17 +97,17 @@ export function* secretsByClient(): Act<Map<string, SecretHash[]>> {
 
 export function* replaceSecrets(clientId: string, secrets: SecretHash[]): Act<void> {
   yield* dropAll.run({ clientId })
-  for (const { id, hash, createdAt, expiresAt } of secrets)
-    yield* put.run({ clientId, id, hash, createdAt, expiresAt })
+  for (const { id, hash, createdAt, expiresAt, usedAt } of secrets)
+    yield* put.run({ clientId, id, hash, createdAt, expiresAt, usedAt })
 }
 
 /** Adds a secret. Expired secrets are deleted, and the oldest of more than two valid ones. */
 export function* addSecret(
   clientId: string,
-  { id, hash, createdAt, expiresAt }: SecretHash,
+  { id, hash, createdAt, expiresAt, usedAt }: SecretHash,
   now: number,
 ): Act<void> {
-  yield* put.run({ clientId, id, hash, createdAt, expiresAt })
+  yield* put.run({ clientId, id, hash, createdAt, expiresAt, usedAt })
   const others = (yield* secretsOf(clientId)).filter((secret) => secret.id !== id)
   const valid = others.filter((secret) => secret.expiresAt === undefined || secret.expiresAt > now)
   const kept = valid.slice(Math.max(0, valid.length - VALID_SECRETS + 1))
@@ -108,4 +121,11 @@ export function* addSecret(
  */
 export function* dropSecret(clientId: string, id: string): Act<boolean> {
   return (yield* drop.run({ clientId, id })) > 0
+}
+
+/** Records when secrets last authenticated their clients. An earlier use than the kept one is not. */
+export function* recordSecretUses(
+  uses: readonly { clientId: string; id: string; at: number }[],
+): Act<void> {
+  for (const each of uses) yield* use.run(each)
 }

@@ -190,7 +190,10 @@ async function identify(
     return client !== undefined && method === 'none' ? { client } : because(whyNot(attempt, client))
   const takesSecrets = method === 'client_secret_basic' || method === 'client_secret_post'
   const match = compareSecret(attempt.secret, takesSecrets ? client?.secrets : undefined, now)
-  if (match === 'good' && client !== undefined) return { client }
+  if (typeof match === 'object' && client !== undefined) {
+    deps.clients.secretUses.note({ clientId: client.clientId, id: match.id, at: now })
+    return { client }
+  }
   return because(
     takesSecrets
       ? match === 'expired'
@@ -220,17 +223,18 @@ function compareSecret(
   secret: string,
   hashes: readonly SecretHash[] | undefined,
   now: number,
-): 'good' | 'expired' | 'wrong' {
+): SecretHash | 'expired' | 'wrong' {
   const presented = sha256(secret)
-  let [good, expired] = [false, false]
+  let good: SecretHash | undefined
+  let expired = false
   for (let index = 0; index < Math.max(2, hashes?.length ?? 0); index++) {
     const candidate = hashes?.[index] ?? NOBODY
     const matches = equalInConstantTime(presented, candidate.hash)
     const over = candidate.expiresAt !== undefined && candidate.expiresAt <= now
-    good ||= matches && !over
+    if (matches && !over) good = candidate
     expired ||= matches && over
   }
-  if (good) return 'good'
+  if (good !== undefined) return good
   return expired ? 'expired' : 'wrong'
 }
 

@@ -1,5 +1,6 @@
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Params } from '../protocol/params.ts'
+import type { SecretUses } from './secret-uses.ts'
 import type { Image } from '../config/image.ts'
 
 /** The public types of this module: the registry of clients and the credentials of a request. */
@@ -49,6 +50,8 @@ export interface ClientRegistry {
   atLeast(version: number): Promise<void> | undefined
   /** Keys and logos that this process has fetched, by client_id. */
   readonly fetched: { keys: Map<string, FetchedKeys>; logos: Map<string, FetchedLogo> }
+  /** The uses of secrets that this process has seen. */
+  readonly secretUses: SecretUses
 }
 
 /** The parts of an HTTP request that identify and authenticate its client. */

@@ -2,6 +2,7 @@ import type { Store } from '../../db/store.ts'
 import { type Client, isOfWorkload } from '../protocol/client-metadata.ts'
 import { Readings } from '../runtime/concurrency.ts'
 import type { ClientRegistry } from './interface.ts'
+import { SecretUses } from './secret-uses.ts'
 
 /**
  * Opens the registry of clients, which answers from memory, without a query per request. Code that
@@ -43,5 +44,6 @@ export async function openClientRegistry(
     reload,
     atLeast: (wanted) => (version >= wanted ? undefined : readAgain(wanted)),
     fetched: { keys: new Map(), logos: new Map() },
+    secretUses: new SecretUses(),
   }
 }

@@ -161,6 +161,8 @@ export interface SecretHash {
   createdAt: number
   /** Default: valid until it is removed. */
   expiresAt?: number
+  /** When it last authenticated its client, to the hour. */
+  usedAt?: number
 }
 
 /**

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { newClientSecret } from '../../src/clients/secret.ts'
+import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole } from './console.ts'
 
@@ -75,6 +76,51 @@ describe('a leaked secret of a client that the store keeps', () => {
     expect(again.status).toBe(422)
     expect(again.text).toContain('have changed since you opened the page')
     expect(idsOf()).toEqual(ids)
+  })
+
+  test('the page, cmb and the API say when each secret was last used; that is written at most once an hour, and by no request', async () => {
+    const { secret } = await rig.register('Sydney')
+    const adam = await atConsole(rig, 'administrator')
+    const { type } = await startCmb(rig)
+    const usedAt = async () =>
+      (await type(['clients', 'show', 'sydney', '--json'])).json<{
+        secrets: { used_at?: number }[]
+      }>().secrets[0]?.used_at
+    const written: number[] = []
+    const store = {
+      async recordSecretUses(uses: Parameters<Rig['store']['recordSecretUses']>[0]) {
+        written.push(...uses.map(({ at }) => at))
+        return rig.store.recordSecretUses(uses)
+      },
+    }
+    const write = () => rig.clients.secretUses.write(store, rig.clock.now())
+    expect((await adam.get(PAGE)).text).toMatch(/Last used .*no use was seen/)
+    const first = rig.clock.now()
+    for (const value of [secret, 'wrong']) await tokenStatus(value)
+    expect(await usedAt()).toBeUndefined()
+    await write()
+    expect([await usedAt(), written]).toEqual([first, [first]])
+    expect((await adam.get(PAGE)).text).not.toContain('no use was seen')
+
+    rig.clock.advance(3599)
+    await tokenStatus('wrong')
+    await tokenStatus(secret)
+    await write()
+    expect(written).toEqual([first])
+    rig.clock.advance(1)
+    await write()
+    expect([await usedAt(), written]).toEqual([first + 3599, [first, first + 3599]])
+    // Nothing was used since, and a request that fails is no use.
+    rig.clock.advance(7200)
+    await tokenStatus('wrong')
+    await write()
+    expect(written).toHaveLength(2)
+    await tokenStatus(secret)
+    await write()
+    expect(await usedAt()).toBe(rig.clock.now())
+    const ada = await atConsole(rig, 'second')
+    const removing = await ada.get(`${PAGE}/secrets/remove?secret=${idsOf()[0]}`)
+    expect(removing.text).toMatch(/Last used .*UTC/)
   })
 
   test('the page says which secret stops at once when a third is made, and that the only one is removed', async () => {

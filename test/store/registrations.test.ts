@@ -98,6 +98,22 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     ).toBe(false)
   })
 
+  test('a secret keeps its last use, also when the registration is read again; an earlier one does not replace it', async () => {
+    const b = await open()
+    await put(b, { secrets: [secret('s-1', T0), secret('s-2', T0 + 1)] })
+    const version = await b.store.registryVersion()
+    const use = (at: number) => ({ clientId: 'sydney', id: 's-2', at })
+    await b.store.recordSecretUses([use(T0 + 9), { ...use(T0 + 9), id: 'none' }])
+    await b.store.recordSecretUses([use(T0 + 8)])
+    const secrets = async () => (await b.store.findClient('sydney'))?.secrets ?? []
+    const used = [secret('s-1', T0), { ...secret('s-2', T0 + 1), usedAt: T0 + 9 }]
+    expect(await secrets()).toEqual(used)
+    expect(await b.store.registryVersion()).toBe(version)
+    expect(await put(b, { secrets: await secrets() })).toMatchObject({ outcome: 'unchanged' })
+    await put(b, { secrets: await secrets(), metadata: metadataOf('sydney', { name: 'Sydney' }) })
+    expect(await secrets()).toEqual(used)
+  })
+
   test('removing a client revokes what it holds in the same act; its logout tokens are pending, its secrets are gone', async () => {
     const b = await open()
     await put(b, { secrets: [secret('s-1', T0)] })

@@ -36,6 +36,8 @@ CREATE TABLE "broker"."session_entries" (
 	CONSTRAINT "session_entries_client_id_seq_pk" PRIMARY KEY("client_id","seq")
 );
 --> statement-breakpoint
+ALTER TABLE "broker"."client_secrets" ADD COLUMN "used_at" bigint;
+--> statement-breakpoint
 ALTER TABLE "broker"."codes" ADD COLUMN "jkt" text COLLATE "C";
 --> statement-breakpoint
 ALTER TABLE "broker"."families" ADD COLUMN "jkt" text COLLATE "C";

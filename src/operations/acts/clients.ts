@@ -26,6 +26,7 @@ export function shown(client: Client): ClientShown {
     id: secret.id,
     created_at: secret.createdAt,
     ...(secret.expiresAt !== undefined && { expires_at: secret.expiresAt }),
+    ...(secret.usedAt !== undefined && { used_at: secret.usedAt }),
   }))
   return {
     ...registrationToWire(client),

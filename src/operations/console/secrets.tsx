@@ -28,7 +28,9 @@ const pathOf = (clientId: string, act: string): string =>
   `/clients/${encodeURIComponent(clientId)}/secrets/${act}`
 
 export async function secretsPanel(request: ConsoleRequest, client: Client): Promise<Child> {
-  const { clientId, secrets, source, metadata } = client
+  const { clientId, source, metadata } = client
+  // The registry in memory does not have the last uses.
+  const { secrets } = (await request.deps.store.findClient(clientId)) ?? client
   if (!usesSecret(metadata) && secrets.length === 0) return null
   const isInFile = source === 'file'
   const mayChange = isAdministrator(request) && !isInFile && source !== 'broker'
@@ -56,6 +58,10 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
             ({ expiresAt }) =>
               expiresAt === undefined ? SECRETS.until : timeAt(request, expiresAt),
           ],
+          [
+            'Last used',
+            ({ usedAt }) => (usedAt === undefined ? SECRETS.unused : timeAt(request, usedAt)),
+          ],
           mayChange && [
             'Remove',
             ({ id }) => (
@@ -71,7 +77,9 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
         entries: secrets,
         none: SECRETS.none,
       })}
-      <p class="soft small">{isInFile ? SECRETS.whatInFile : SECRETS.what}</p>
+      <p class="soft small">
+        {isInFile ? SECRETS.whatInFile : SECRETS.what} {SECRETS.use}
+      </p>
       <h3>{SECRETS.leaked}</h3>
       {isInFile ? <InFile request={request} client={client} /> : <p>{SECRETS.leakedThen}</p>}
       {mayChange ? (
@@ -173,7 +181,7 @@ async function replace(request: ConsoleRequest, submission: Submission): Promise
 async function remove(request: ConsoleRequest, submission: Submission): Promise<Response> {
   const client = await clientOf(request)
   const { clientId, metadata, secrets } = client
-  const { id, createdAt } = secretIn(client, submission.source.get('secret') ?? '')
+  const { id, createdAt, usedAt } = secretIn(client, submission.source.get('secret') ?? '')
   return confirmed(request, submission, {
     ...actOn(clientId, 'remove'),
     title: SECRETS.checkRemove,
@@ -185,6 +193,7 @@ async function remove(request: ConsoleRequest, submission: Submission): Promise<
         ['Instance', metadata.name],
         ['Secret', <code>{id}</code>],
         ['Works since', timeAt(request, createdAt)],
+        ['Last used', usedAt === undefined ? SECRETS.unused : timeAt(request, usedAt)],
         ['Then', SECRETS.removedThen],
       ],
     }),

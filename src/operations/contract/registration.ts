@@ -10,7 +10,14 @@ export const client = described
   .extend({
     client_id: clientIdSchema,
     source: text,
-    secrets: z.array(z.object({ id: text, created_at: seconds, expires_at: seconds.optional() })),
+    secrets: z.array(
+      z.object({
+        id: text,
+        created_at: seconds,
+        expires_at: seconds.optional(),
+        used_at: seconds.optional(),
+      }),
+    ),
     created_at: seconds,
     updated_at: seconds,
     lock: lock.optional(),

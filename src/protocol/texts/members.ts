@@ -376,6 +376,7 @@ export const MEMBERS = {
   type: 'which kind of message it is',
   undelivered: 'deliveries that the broker does not retry',
   until: 'before this time',
+  used_at: 'when it last authenticated the client, to the hour; absent: no use was seen',
   'waiveFreshSignIn.until': 'until when it is waived',
   until_ms: 'before this time',
   updated_at: 'when it was last changed',
