@@ -66,6 +66,7 @@ const onPostgres = {
       'test/revocation/{feed,feed-assertion,feed-lasting,feed-lease,feed-sessions,user-evidence}.test.ts',
       'test/signin/{floor,flow,locked,new-device,pushed,session-limit}.test.ts',
       'test/{signin,signal}/nul-character.test.ts',
+      'test/console/delivery.test.ts',
     ],
     env: { BROKER_TEST_STORE: 'postgres' },
   },

@@ -37,7 +37,13 @@ import { exportUser } from './operator/export.ts'
 import { purge } from './operator/purge.ts'
 import { findRepeatable, keepRepeatable } from './operator/repeatable.ts'
 import { splitDelivery } from './outbox/add.ts'
-import { attemptsOf, findDelivery, recordDelivery, releaseDelivery } from './outbox/attempts.ts'
+import {
+  attemptsOf,
+  latestAttempts,
+  findDelivery,
+  recordDelivery,
+  releaseDelivery,
+} from './outbox/attempts.ts'
 import { closeDeliveries, redrive, tryNow } from './outbox/decisions.ts'
 import {
   dueDeliveries,
@@ -186,6 +192,7 @@ const READS = {
   pendingTargetIds,
   pendingRevocations,
   attemptsOf,
+  latestAttempts,
   deliveryCounts: deliveryCountsNow,
   listWebhooks,
   findWebhook,

@@ -110,6 +110,14 @@ const proofs = query(
   (p: Takes<{ id: string }>, f) =>
     sql`SELECT ${f} FROM ${deliveryAttempts} WHERE ${deliveryAttempts.deliveryId} = ${p.id} ORDER BY ${deliveryAttempts.id}`,
 )
+const latest = query(
+  { ...attemptFields, id: deliveryAttempts.deliveryId },
+  (p: Takes<{ list: string }>, f) => {
+    const { rows, row } = rowsOf(p.list, { id: 'text', after: 'bigint' })
+    return sql`SELECT ${f} FROM ${rows} CROSS JOIN ${deliveryAttempts}
+      WHERE ${deliveryAttempts.deliveryId} = ${row.id} AND ${deliveryAttempts.attempt} > ${row.after} ORDER BY ${deliveryAttempts.id}`
+  },
+)
 const giveBack = command(
   (p: Takes<{ id: string; made: number; nextAttemptAtMs: number }>) =>
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { leasedUntilMs: 0, nextAttemptAtMs: p.nextAttemptAtMs })}
@@ -259,4 +267,18 @@ export function* findDelivery(id: string): Act<Delivery | undefined> {
 }
 export function* attemptsOf(id: string): Act<DeliveryAttempt[]> {
   return (yield* proofs.all({ id })).map(attemptOf)
+}
+/** Returns the latest attempts of deliveries, at most `most` of each, by the id of the delivery. */
+export function* latestAttempts(
+  of: readonly Pick<Delivery, 'id' | 'attempts'>[],
+  most: number,
+): Act<Map<string, DeliveryAttempt[]>> {
+  const list = listOf(of.map(({ id, attempts }) => ({ id, after: attempts - most })))
+  const byDelivery = Map.groupBy(yield* latest.all({ list }), ({ id }) => id)
+  return new Map(
+    [...byDelivery].map(([id, rows]) => [
+      id,
+      rows.map((row) => attemptOf(pick(row, ...keysOf(attemptFields)))).slice(-most),
+    ]),
+  )
 }

@@ -44,3 +44,46 @@ describe('the page of a delivery', () => {
     expect((await olga.get('/ops/deliveries/none-of-this-id')).status).toBe(404)
   })
 })
+
+test('the page of a revocation has the last three attempts of each delivery, which are read at once, and leads to all', async () => {
+  const rig = await createRig()
+  const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+  const perth = await rig.register('Perth')
+  await rig.signInAt(sessions[0]?.sid ?? '', perth)
+  await rig.store.revoke({
+    selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'test' },
+    now: rig.clock.now(),
+  })
+  const [first, second] = await rig.store.listDeliveries({ seq: 1, limit: 2 })
+  if (first === undefined || second === undefined) return expect.unreachable()
+  for (let attempt = 1; attempt <= 5; attempt++)
+    await rig.store.recordDelivery({
+      id: first.id,
+      result: {
+        outcome: 'retry',
+        nextAttemptAtMs: rig.clock.nowMs(),
+        attempt: {
+          attempt,
+          atMs: rig.clock.nowMs(),
+          outcome: 'retry',
+          latencyMs: attempt,
+          status: 500 + attempt,
+        },
+      },
+    })
+  await attempted(rig, second.id, 'delivered')
+  const latest = await rig.store.latestAttempts(
+    await rig.store.listDeliveries({ seq: 1, limit: 2 }),
+    3,
+  )
+  expect(latest.get(first.id)?.map(({ attempt }) => attempt)).toEqual([3, 4, 5])
+  expect(latest.get(second.id)?.map(({ attempt }) => attempt)).toEqual([1])
+
+  const page = await (await atConsole(rig, 'operator')).get('/ops/revocations/1')
+  expect(page.text).toMatch(/2 earlier .*: 503, 3 ms .*: 504, 4 ms .*: 505, 5 ms/)
+  expect(page.text).not.toMatch(/: 50[12],/)
+  expect(page.text).toContain(': 200, 12 ms')
+  expect(page.html).toContain(`href="/ops/deliveries/${first.id}"`)
+})

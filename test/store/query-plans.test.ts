@@ -66,6 +66,10 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'what one user has at the targets of a session’s clients: closed ones go with retention',
   ],
   [
+    'CROSS JOIN delivery_attempts WHERE delivery_attempts.delivery_id = listed.id',
+    'the attempts of one page of deliveries: retries end after days',
+  ],
+  [
     'FROM deliveries WHERE deliveries.sub = ? AND deliveries.seq = ? AND deliveries.id > ?',
     'the history of one user, and their deliveries of one revocation; retention deletes them',
   ],

@@ -41,7 +41,9 @@ import { Time, timeAt } from './time.tsx'
 
 /** The log of revocations, and each with its receipt and its deliveries. */
 
-const DELIVERIES = 100
+const DELIVERIES = 50
+/** The latest attempts of a delivery that the page of a revocation shows; its own page shows all. */
+const ATTEMPTS = 3
 
 /**
  * The columns of revocations. The administrator of a tenant sees no numbers, because they count the
@@ -336,6 +338,7 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
   const place = placeOf(request, idIn)
   const found = await deps.store.listDeliveries({ seq, before: place.from, limit: DELIVERIES + 1 })
   const { shown, next } = pageOf(found, DELIVERIES, ({ id }) => id)
+  const attempts = await deps.store.latestAttempts(shown, ATTEMPTS)
   return listOf<Delivery>(request, {
     label: 'Deliveries',
     columns: [
@@ -343,9 +346,12 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
       ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
       [
         'Attempts',
-        async (delivery) => (
+        (delivery) => (
           <>
-            {(await deps.store.attemptsOf(delivery.id)).map(attemptOf)}
+            {delivery.attempts > ATTEMPTS ? (
+              <div class="small soft">{LOG.earlier(delivery.attempts - ATTEMPTS)}</div>
+            ) : null}
+            {attempts.get(delivery.id)?.map(attemptOf)}
             <a
               class="small"
               href={deliveryLink(delivery.id)}

@@ -31,6 +31,7 @@ export const LOG = {
   noJob:
     'No job: it is done, or the server of the queue does not answer. The deliveries say which.',
   retry: 'Retry rejected and failed deliveries',
+  earlier: (attempts: number): string => `${attempts} earlier`,
   attempts: 'Request and answer',
   deliveries: 'Deliveries of logout tokens',
   noDelivery: 'No deliveries: no instance with a logout address took part.',
