@@ -44,7 +44,7 @@ beforeEach(async () => {
   wanted = await busyDay(rig)
 })
 
-async function open(options: { width: number; dark?: boolean; who: Somebody }) {
+async function open(options: { width: number; dark?: boolean; who: Somebody; zone?: string }) {
   const window = await openWindow(browser, { ...options, height: 800 })
   const { page } = window
   await page.goto(`${base}/test-session?who=${options.who}`)
@@ -156,6 +156,41 @@ test('the lists are tables on a tablet, and lists of lines with labels on a phon
       expect([path, ...seen]).toEqual([path, width, display, 0])
     }
   }
+})
+
+test('each field of a time shows the whole of it at every width, and each time is in the reader’s time zone, beside UTC', async () => {
+  await using window = await open({ width: 320, who: 'administrator', zone: 'Europe/Zurich' })
+  const { page } = window
+  const [user] = (await rig.store.searchUsers({ text: 'jack jones', limit: 1 })).users
+  for (const path of [
+    '/ops/revocations',
+    '/ops/audit',
+    '/ops/sign-ins',
+    `/ops/lock?user=${user?.sub}`,
+  ]) {
+    await page.goto(`${ops + path}${path.includes('?') ? '&' : '?'}since=2026-01-01T10%3A00`)
+    for (const width of [320, 390, 768, 1024, 1280, 1440]) {
+      await page.setViewportSize({ width, height: 800 })
+      expect(await page.locator('input[type=datetime-local]').count()).toBeGreaterThan(0)
+      const cutOff = await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLInputElement>('input[type=datetime-local]')]
+          .filter((field) => {
+            const laidOut = field.offsetWidth
+            field.style.width = 'max-content'
+            const whole = field.offsetWidth
+            field.style.width = ''
+            return laidOut < whole
+          })
+          .map(({ name }) => name),
+      )
+      expect([path, width, cutOff]).toEqual([path, width, []])
+    }
+  }
+  await page.goto(`${ops}/ops/revocations`)
+  expect(await page.locator('main time').first().textContent()).toMatch(
+    /10:0\d:\d\d 09:0\d:\d\d\sUTC$/,
+  )
+  expect(window.complaints).toEqual([])
 })
 
 test('every panel of a revocation’s page has the width of the page', async () => {
