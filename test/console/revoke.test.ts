@@ -285,6 +285,28 @@ describe('revoking', () => {
     })
   })
 
+  test('the check page says so wherever the act signs its administrator out too, and nowhere else', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: 1 })
+    const [carol] = sessions
+    for (const [fields, isOwn] of [
+      [{ kind: 'tenant', value: TENANT }, true],
+      [{ kind: 'client', client: 'broker-console' }, true],
+      [{ kind: 'subject', value: adam.sub }, true],
+      [{ kind: 'session', value: adam.sid }, true],
+      [{ kind: 'subject', value: carol?.sub }, false],
+      [{ kind: 'session', value: carol?.sid }, false],
+    ] as const) {
+      const check = await adam.get(revoking(fields))
+      expect([fields, check.status, check.text.includes('You will be signed out too')]).toEqual([
+        fields,
+        200,
+        isOwn,
+      ])
+    }
+  })
+
   test('a revocation of everything signs the administrator out too', async () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.get(
