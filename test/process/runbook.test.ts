@@ -441,6 +441,8 @@ incident(
     for (const each of world.instances) await mayBeShown(each, sid)
     const printed = await steps.next({ SEQ: String(seq) })
     expect(printed).toMatch(/INC-7[\s\S]*sydney[\s\S]*"signature"/)
+    const file = await steps.next({ NAME: 'alice', FROM: '2026-01-01' })
+    expect(file).toMatch(/"record":"user"\}\s*$/)
     const acts = await steps.next({ OPERATOR: 'cmb@test (unverified)', CASE: 'INC-7' })
     expect(acts).toMatch(/revoke +Alice Adams · alice@contoso\.example \(session s_/)
   },
