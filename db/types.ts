@@ -722,6 +722,9 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** No commit was confirmed in time. Another attempt may succeed. */
+export class StoreUnconfirmed extends StoreUnavailable {}
+
 export interface NewSession {
   user: User
   authTime: number

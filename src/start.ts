@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { StoreUnconfirmed } from '../db/types.ts'
 import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './operations/api/socket.ts'
 import { answerTimes, requestsOf } from './runtime/requests.ts'
@@ -8,6 +9,7 @@ import { type Checks, createChecks } from './operations/checks/checks.ts'
 import { isOfMicrosoft } from './operations/checks/list.ts'
 import type { Config } from './config/config.ts'
 import { type Address, listen, type Listener } from './runtime/listener.ts'
+import { systemClock } from './runtime/clock.ts'
 import { within } from './runtime/concurrency.ts'
 import { version } from './runtime/version.ts'
 import type { Deps } from './deps.ts'
@@ -32,9 +34,12 @@ export interface Broker {
   stop(): Promise<void>
 }
 
+/** How long a start goes on where no commit is confirmed in time: as long as `compose.yaml` waits. */
+const UNCONFIRMED_MS = 60_000
+
 /**
- * Starts a broker. It opens the parts first and listens last, so that a broker that answers is
- * ready.
+ * Starts a broker. On Postgres with a slow standby, a commit may be confirmed too late for the
+ * lease, at the start or in its middle: it then begins again, for up to a minute.
  * @throws the error that keeps it from serving, after closing what was opened
  */
 export async function startBroker(
@@ -42,6 +47,23 @@ export async function startBroker(
   log: Log,
   overrides: Partial<Deps> = {},
 ): Promise<Broker> {
+  const begunMs = systemClock.steadyMs()
+  for (;;)
+    try {
+      return await startNow(config, log, overrides)
+    } catch (error) {
+      if (!(error instanceof StoreUnconfirmed)) throw error
+      if (systemClock.steadyMs() - begunMs > UNCONFIRMED_MS) throw error
+      log.warn('start_delayed', { cause: error.message })
+      await sleep(PAUSE_MS)
+    }
+}
+
+/** The pause before the next attempt: an attempt that fails at once must not busy the server. */
+const PAUSE_MS = 500
+
+/** Opens the parts first and listens last, so that a broker that answers is ready. */
+async function startNow(config: Config, log: Log, overrides: Partial<Deps>): Promise<Broker> {
   const { deps, closing } = await openParts({ config, log }, overrides)
   try {
     const checks = createChecks(deps)

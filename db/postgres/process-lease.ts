@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hashAtSql, type HighWater } from '../high-water.ts'
-import { StoreUnavailable } from '../types.ts'
+import { StoreUnavailable, StoreUnconfirmed } from '../types.ts'
 import { isSame, SERVER, type Connections, type Server } from './connections.ts'
 import type { Position } from './other-brokers.ts'
 import { commitOne, readOne, type Connecting } from './transact.ts'
@@ -164,11 +164,12 @@ export class Lease {
     // The renewal under way may have begun too long ago to be valid, so one more is tried.
     for (let turn = 0; turn < 2 && !this.#holds(notBeforeMs); turn++)
       await Promise.race([this.#renewed(), late])
-    if (!this.#holds(notBeforeMs))
-      throw new StoreUnavailable(
-        this.#options.connections.problem ?? this.#missing ?? UNCONFIRMED,
-        { cause: this.#cause },
-      )
+    if (this.#holds(notBeforeMs)) return
+    const problem = this.#options.connections.problem ?? this.#missing
+    const because = { cause: this.#cause }
+    throw problem === undefined
+      ? new StoreUnconfirmed(UNCONFIRMED, because)
+      : new StoreUnavailable(problem, because)
   }
 
   /** Renews the lease now. */
