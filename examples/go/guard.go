@@ -26,6 +26,8 @@ func guarded(address string, next http.HandlerFunc) http.HandlerFunc {
 		// The path as it was sent: guard serve rejects one that two programs could read differently.
 		check.Header.Set("X-Forwarded-Uri", r.RequestURI)
 		check.Header["Authorization"] = r.Header["Authorization"]
+		// The proof of a token that is bound to a key (RFC 9449).
+		check.Header["Dpop"] = r.Header["Dpop"]
 		answer, err := toGuard.Do(check)
 		if err != nil {
 			http.Error(w, "The guard did not answer.", http.StatusServiceUnavailable)

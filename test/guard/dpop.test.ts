@@ -20,8 +20,8 @@ interface Api {
 }
 
 /** An API of Express, behind a router that cuts its path. */
-async function withExpress(): Promise<Api> {
-  const broker = await startBroker()
+async function withExpress(at?: Broker): Promise<Api> {
+  const broker = at ?? (await startBroker())
   const guard = await startGuard(broker, { publicAddress: API })
   const app = express()
   app.use('/api', requireToken(guard), (_request, response) => void response.end())
@@ -54,7 +54,7 @@ async function withServe(): Promise<Api> {
 }
 
 const APIS = [
-  ['an API behind requireToken', withExpress],
+  ['an API behind requireToken', () => withExpress()],
   ['an API behind guard serve', withServe],
 ] as const
 
@@ -240,6 +240,18 @@ describe('a bound token', () => {
       expect(await guard.check(await broker.token({ cnf }))).toMatchObject({ why: 'claims' })
     },
   )
+})
+
+test('a stolen token with a proof that was used counts once more at each other process, for a minute', async () => {
+  const { broker, call, prove, token } = await bound(() => withExpress())
+  const [second, third] = [await withExpress(broker), await withExpress(broker)]
+  const proof = await prove({ iat: broker.clock.now - 55 })
+  const askAt = ({ send }: Api) => send(['Authorization', `DPoP ${token}`, 'DPoP', proof])
+  expect((await call([proof]))[0]).toBe(200)
+  expect((await call([proof]))[0]).toBe(401)
+  expect([(await askAt(second))[0], (await askAt(second))[0]]).toEqual([200, 401])
+  broker.clock.advance(6)
+  expect(await askAt(third)).toEqual([401, expect.stringContaining('The iat of the proof')])
 })
 
 describe('the proofs that were used', () => {

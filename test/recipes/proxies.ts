@@ -5,6 +5,7 @@ import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 import { claimsOf } from '../token/tokens.ts'
 import { ask, pairsOf, startApplication, type Answer, type Application } from './application.ts'
+import { boundTokenTest } from './bound-token.ts'
 import { boundTest, registrationOf } from './bounds.ts'
 import { answers, example, NODE, Program, ROOT, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
@@ -130,11 +131,12 @@ export interface Running {
 
 /** Returns the settings of `guard serve` for a client. */
 export const guardSettings = (
-  { clientId, clientSecret }: Place,
+  { baseUrl, clientId, clientSecret }: Place,
   { issuer }: World,
   port: number,
   localPort: number,
 ) => ({
+  GUARD_PUBLIC_ADDRESS: baseUrl,
   GUARD_ISSUER: issuer,
   GUARD_CLIENT_ID: clientId,
   GUARD_CLIENT_SECRET: clientSecret,
@@ -236,6 +238,8 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
     const open = await running.ask('/health')
     expect([open.status, identityIn(open)]).toEqual([200, []])
   })
+
+  boundTokenTest('/cases?of=mine', () => ({ place: running.place, world: world() }))
 
   test('another spelling of a path gets around no rule, and is not public', async () => {
     for (const path of [

@@ -18,6 +18,7 @@ import {
   usersOnly,
 } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
+import { boundTokenTest } from './bound-token.ts'
 import { registrationOf } from './bounds.ts'
 import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
@@ -418,6 +419,10 @@ const goBesideGuard = application({
   name: 'go-guard',
   bound: { page: 'lease', api: 'lease' },
   signIn: BUTTON,
+  more(running) {
+    usersOnly(running)
+    boundTokenTest('/api/me', running)
+  },
   command: (of) => besideGuard(GO.file, of),
 })
 

@@ -39,6 +39,12 @@ export interface Registered {
   registration?: (baseUrl: string) => Record<string, unknown>
 }
 
+export interface BoundToken {
+  token: string
+  /** Sends GET with the token and a new proof. */
+  get(address: string): Promise<Response>
+}
+
 export interface World {
   issuer: string
   /** The broker's address without TLS. */
@@ -68,6 +74,8 @@ export interface World {
    * Returns an access token for the client of that place, whose redirect address needs no server.
    */
   accessToken(browser: Browser, place: Place): Promise<string>
+  /** Signs in for a token that is bound to a key. */
+  boundToken(browser: Browser, place: Place): Promise<BoundToken>
   /**
    * Signs out by the sign-out page, as a user does.
    * @returns when the request was sent, in ms
@@ -241,6 +249,14 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   const route = (address: string): string =>
     address.startsWith(issuer) ? inside + address.slice(issuer.length) : address
   const find = (name: string) => registered.get(name) ?? missing(name)
+  const configurationOf = (place: Place): Promise<oidc.Configuration> =>
+    oidc.discovery(
+      new URL(issuer),
+      place.clientId,
+      {},
+      oidc.ClientSecretBasic(place.clientSecret),
+      { [oidc.customFetch]: (url, init) => fetch(route(url), init as RequestInit) },
+    )
 
   return {
     issuer,
@@ -271,32 +287,20 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     keyReads: () => keyReads,
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
     signInAt,
-    async accessToken(browser, place) {
-      const config = await oidc.discovery(
-        new URL(issuer),
-        place.clientId,
-        {},
-        oidc.ClientSecretBasic(place.clientSecret),
-        {
-          [oidc.customFetch]: (url, init) => fetch(route(url), init as RequestInit),
-        },
-      )
-      const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
-      const url = oidc.buildAuthorizationUrl(config, {
-        redirect_uri: place.redirectUri,
-        scope: 'openid profile',
-        code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier),
-        code_challenge_method: 'S256',
-      })
-      browser.follows = (to) => !to.href.startsWith(place.redirectUri)
-      const page = await signInAt(browser, url.href)
-      browser.follows = () => true
-      const tokens = await oidc.authorizationCodeGrant(
-        config,
-        page.left ?? missing(`redirect at ${page.url}`),
-        { pkceCodeVerifier },
-      )
-      return tokens.access_token
+    accessToken: async (browser, place) =>
+      tokenFor(browser, place, await configurationOf(place), undefined),
+    async boundToken(browser, place) {
+      const config = await configurationOf(place)
+      oidc.allowInsecureRequests(config)
+      const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
+      const token = await tokenFor(browser, place, config, DPoP)
+      return {
+        token,
+        get: (address) =>
+          oidc.fetchProtectedResource(config, token, new URL(address), 'GET', null, undefined, {
+            DPoP,
+          }),
+      }
     },
     async signOut(browser) {
       const form = await browser.get(`${issuer}/logout`)
@@ -338,6 +342,32 @@ async function navigate(
     for (const each of [value ?? []].flat()) received.append(name, each)
   const text = await answer.body.text()
   return new Response(text === '' ? null : text, { status: answer.statusCode, headers: received })
+}
+
+async function tokenFor(
+  browser: Browser,
+  place: Place,
+  config: oidc.Configuration,
+  DPoP: oidc.DPoPHandle | undefined,
+): Promise<string> {
+  const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
+  const url = oidc.buildAuthorizationUrl(config, {
+    redirect_uri: place.redirectUri,
+    scope: 'openid profile',
+    code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  })
+  browser.follows = (to) => !to.href.startsWith(place.redirectUri)
+  const page = await signInAt(browser, url.href)
+  browser.follows = () => true
+  const tokens = await oidc.authorizationCodeGrant(
+    config,
+    page.left ?? missing(`redirect at ${page.url}`),
+    { pkceCodeVerifier },
+    undefined,
+    DPoP && { DPoP },
+  )
+  return tokens.access_token
 }
 
 function missing(what: string): never {

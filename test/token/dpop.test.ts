@@ -302,6 +302,27 @@ describe('a refresh token', () => {
     expect(after.status).toBe(200)
   })
 
+  test('of a public client, stolen with its key, gets tokens until the session ends or the grant is revoked', async () => {
+    for (const isSession of [true, false]) {
+      const grants = GRANTS.slice(0, 2)
+      const { rig, client, key, session, tokens } = await bound({ authMethod: 'none', grants })
+      const refresh = ({ refresh_token }: Tokens) =>
+        ask(rig, client, refreshForm(refresh_token), key.prove('POST /token'))
+      const next = await tokensOf(refresh(tokens))
+      if (isSession)
+        await rig.store.revoke({
+          selector: { kind: 'session', sid: session.sid },
+          reason: 'signed_out',
+          actor: { kind: 'user', id: session.sub },
+          now: rig.clock.now(),
+        })
+      else await rig.post('/revoke', { token: next.access_token, client_id: client.clientId })
+      expect(await outcome(refresh(next))).toEqual([400, 'invalid_grant'])
+      const proof = key.prove('GET /userinfo', ath(next.access_token))
+      expect(await outcome(userinfo(rig, next, { proof }))).toEqual([401, 'invalid_token'])
+    }
+  })
+
   test('of another client is held by its credential: it may change its key (§5)', async () => {
     const { rig, client, tokens } = await bound()
     const key = await createProver(rig.clock)
