@@ -1,10 +1,12 @@
 // Writes DIR/clients.json (for `npm run demo -- --clients`) and DIR/config-*.json (for run.mjs):
 // one set without a logout address, as the suite's other plans must not be called there, one with
-// it, one with private_key_jwt, one with the profile FAPI 2.0. With --ssf also a client for the
-// Shared Signals plans, once the broker knows its scopes.
+// it, one with private_key_jwt, one with the profile FAPI 2.0, whose resource is guard-api.mjs: for
+// that DIR/guard-api.json. With --ssf also a client for the Shared Signals plans, once the broker
+// knows its scopes.
 import fs from 'node:fs'
 import crypto from 'node:crypto'
 import path from 'node:path'
+const API = 'https://app.emobix.test:9444'
 const dir = process.argv[2],
   out = [],
   hash = (s) => crypto.createHash('sha256').update(s).digest('base64url')
@@ -51,7 +53,7 @@ for (const [alias, kind] of [
       redirect_uris: [`${at}/callback`, `${at}/callback?dummy1=lorem&dummy2=ipsum`],
       post_logout_redirect_uris: [`${at}/post_logout_redirect`],
       ...(kind === 'fapi2'
-        ? { profile: 'fapi2', consent_required: true }
+        ? { profile: 'fapi2', consent_required: true, audience: API }
         : { require_pkce: false }),
       ...(alias === 'cmbout' ? { backchannel_logout_uri: `${at}/backchannel_logout` } : {}),
       ...(kind === 'key'
@@ -65,10 +67,22 @@ for (const [alias, kind] of [
     if (kind === 'fapi2')
       Object.assign(config[field], { scope: 'openid offline_access', dpop_signing_alg: alg })
   }
-  if (kind === 'fapi2')
-    config.resource = { resourceUrl: 'https://broker.emobix.test:9443/userinfo' }
+  if (kind === 'fapi2') config.resource = { resourceUrl: `${API}/resource` }
   fs.writeFileSync(path.join(dir, `config-${alias}.json`), JSON.stringify(config, null, 1))
 }
+const ofApi = {
+  client_id: 'guard-api',
+  client_secret: `guard-api-secret-${crypto.randomBytes(24).toString('base64url')}`,
+  audience: API,
+}
+out.push({
+  client_id: ofApi.client_id,
+  client_name: 'Conformance API',
+  grant_types: ['client_credentials'],
+  audience: API,
+  client_secret_hash: hash(ofApi.client_secret),
+})
+fs.writeFileSync(path.join(dir, 'guard-api.json'), JSON.stringify(ofApi))
 if (process.argv.includes('--ssf')) {
   const secret = `cmbssf-secret-${crypto.randomBytes(24).toString('base64url')}`,
     issuer = 'https://broker.emobix.test:9443',
