@@ -1,7 +1,8 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { SessionClaims } from '@case-manager/guard'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { createHash, randomUUID } from 'node:crypto'
+import type { Presented, SessionClaims } from '@case-manager/guard'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
 
 /** The part of a broker that a guard needs to be live: its keys, a feed, and tokens. */
 export interface Issuer {
@@ -9,7 +10,15 @@ export interface Issuer {
   tokens: string[]
   /** The claims of the ID tokens that came with them. */
   sessions: SessionClaims[]
+  bound: Bound
   close(): void
+}
+
+/** The same tokens, each bound to one key (RFC 9449). */
+interface Bound {
+  tokens: string[]
+  /** Returns a request with the token of this number and a new proof. */
+  present(n: number): Promise<Presented>
 }
 
 export const CLIENT_ID = 'bench'
@@ -34,7 +43,7 @@ export async function startIssuer(count: number, revocations = 0): Promise<Issue
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const iat = Math.floor(Date.now() / 1000)
-  const sign = (n: number): Promise<string> => {
+  const sign = (n: number, more: object = {}): Promise<string> => {
     const claims = {
       client_id: CLIENT_ID,
       sid: `s_${n}`,
@@ -51,10 +60,13 @@ export async function startIssuer(count: number, revocations = 0): Promise<Issue
       aud: AUDIENCE,
       iat,
       exp: iat + HOUR,
+      ...more,
     })
     return jwt.setProtectedHeader({ alg: 'ES256', kid: 'one', typ: 'at+jwt' }).sign(privateKey)
   }
-  const tokens = await Promise.all(Array.from({ length: count }, (_, n) => sign(n)))
+  const numbers = Array.from({ length: count }, (_, n) => n)
+  const tokens = await Promise.all(numbers.map((n) => sign(n)))
+  const bound = await boundTokens((cnf) => Promise.all(numbers.map((n) => sign(n, { cnf }))))
   const close = (): void => {
     server.close()
     server.closeAllConnections()
@@ -69,7 +81,26 @@ export async function startIssuer(count: number, revocations = 0): Promise<Issue
     iat,
     session_expiry: iat + 12 * HOUR,
   }))
-  return { url, tokens, sessions, close }
+  return { url, tokens, sessions, bound, close }
+}
+
+async function boundTokens(sign: (cnf: { jkt: string }) => Promise<string[]>): Promise<Bound> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const jwk = await exportJWK(publicKey)
+  const tokens = await sign({ jkt: await calculateJwkThumbprint(jwk) })
+  const hashes = tokens.map((token) => createHash('sha256').update(token).digest('base64url'))
+  const [method, htu] = ['GET', 'https://cases.example/api/cases']
+  const present = async (n: number): Promise<Presented> => {
+    const iat = Math.floor(Date.now() / 1000)
+    const jwt = new SignJWT({ jti: randomUUID(), htm: method, htu, iat, ath: hashes[n] })
+    const header = { alg: 'ES256', typ: 'dpop+jwt', jwk }
+    return {
+      proof: await jwt.setProtectedHeader(header).sign(privateKey),
+      method,
+      addresses: [htu],
+    }
+  }
+  return { tokens, present }
 }
 
 const CLOCK = 'clock-of-the-bench'
