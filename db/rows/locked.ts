@@ -109,20 +109,23 @@ const signInOf = ({ tid, oid, homeId }: User, code: Code | undefined) => ({
 
 /**
  * Returns the open lock that keeps a user out the longest, for the user to read: by whom and until
- * when.
+ * when. Authors of the operators' tenant are operators: that tenant has no administrators.
  */
 export function* lockInForce({
   user,
   code,
+  operatorTenant,
 }: {
   user: User
   code?: Code | undefined
+  operatorTenant: string | undefined
 }): Act<LockInForce | undefined> {
   const row = yield* lasting.get(signInOf(user, code))
   if (row === undefined) return undefined
   return {
     kind: row.kind,
     endsAt: optional(row.endsAt),
-    byOwnTenant: row.kind !== 'client' && row.authorTid === user.tid,
+    byOwnTenant:
+      row.kind !== 'client' && row.authorTid === user.tid && row.authorTid !== operatorTenant,
   }
 }

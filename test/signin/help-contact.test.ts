@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createRig, TENANT } from '../rig.ts'
+import { createRig, OTHER_TENANT, TENANT } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, linkOf, signIn } from './browser.ts'
 
 /** Each page on which a user cannot go on names whom to ask, and the message for them. */
@@ -16,7 +16,7 @@ async function locked(
   byOwnTenant = true,
   env: Record<string, string> = {},
 ) {
-  const rig = await createRig({ env })
+  const rig = await createRig({ env: { BROKER_OPERATOR_TENANT: OTHER_TENANT, ...env } })
   const sydney = await rig.register('Sydney')
   await rig.store.putTenant({
     tid: TENANT,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { browserAt } from '../browser.ts'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, OTHER_TENANT, type Rig } from '../rig.ts'
 import { authorizePath, createBrowser, signIn } from './browser.ts'
 
 /**
@@ -26,7 +26,7 @@ async function lockUser(rig: Rig, actor: Actor, endsAt: number | undefined): Pro
 }
 
 test('a sign-in says that the customer’s administrator locked the user, and when the lock ends', async () => {
-  const rig = await createRig()
+  const rig = await createRig({ env: { BROKER_OPERATOR_TENANT: OTHER_TENANT } })
   const sydney = await rig.register('Sydney')
   const administrator = await rig.openSession({ user: { ...rig.microsoft.user, oid: 'admin' } })
   const own: Actor = {
@@ -49,6 +49,16 @@ test('a lock of an operator is not said to be the organization’s, and has no e
   const { text } = await signIn(rig, createBrowser(rig), authorizePath(sydney))
   expect(text).toContain('The operator of Case Manager locked it, and not your organization.')
   expect(text).toContain('It stays locked until it is unlocked.')
+})
+
+test('a lock of an operator with an account in the operators’ tenant is the operator’s, as that tenant has no administrators', async () => {
+  const rig = await createRig()
+  expect(rig.deps.connection.current().operatorTenant).toBe(rig.microsoft.user.tid)
+  const sydney = await rig.register('Sydney')
+  const olivia = await rig.openSession({ user: { ...rig.microsoft.user, oid: 'olivia' } })
+  await lockUser(rig, { kind: 'operator', id: olivia.session.sub }, undefined)
+  const { text } = await signIn(rig, createBrowser(rig), authorizePath(sydney))
+  expect(text).toContain('The operator of Case Manager locked it')
 })
 
 test('in the browser whose session a lock ended, the page of the lock comes before Microsoft’s; after it, the sign-in page says that access is open again', async () => {

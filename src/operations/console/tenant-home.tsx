@@ -63,17 +63,18 @@ const FEW = 5
 type Report = SecurityEvent & { user: Subject | undefined; isLocked: boolean }
 
 async function reportsOf(
-  { deps: { store }, now }: ConsoleRequest,
+  { deps: { store, connection }, now }: ConsoleRequest,
   { tid }: Tenant,
   done: boolean,
 ): Promise<Report[]> {
+  const { operatorTenant } = connection.current()
   const since = now - REPORT_SECONDS
   const found = await store.userReports({ tid, since, done, limit: MOST })
   return Promise.all(
     found.map(async (report) => {
       const user = await store.findSubject(report.sub)
-      const isLocked = user !== undefined && (await store.lockInForce({ user })) !== undefined
-      return { ...report, user, isLocked }
+      const lock = user && (await store.lockInForce({ user, operatorTenant }))
+      return { ...report, user, isLocked: lock !== undefined }
     }),
   )
 }

@@ -26,7 +26,7 @@ import type { Visitor } from './visitor.ts'
  * browser.
  */
 
-type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
+type Need = Pick<Deps, 'config' | 'clients' | 'connection' | 'sealer' | 'random' | 'log'>
 
 const nameOf = (deps: Need, clientId: string): string =>
   deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
@@ -73,7 +73,8 @@ export async function signInPage(
   const { t } = view
   if (former.state === 'ended' && endedClass(former) === 'locked') {
     const { user } = former.session
-    const lock = await deps.store.lockInForce({ user })
+    const { operatorTenant } = deps.connection.current()
+    const lock = await deps.store.lockInForce({ user, operatorTenant })
     if (lock !== undefined) {
       const key = `${lock.kind}_locked`
       const attempt = `${former.session.sid} ${key}`
@@ -342,14 +343,15 @@ function messageOf(
 
 /** Returns the lock that keeps the user out. */
 async function lockOf(
-  { store, clients }: Need & Pick<Deps, 'store'>,
+  { store, clients, connection }: Need & Pick<Deps, 'store'>,
   { key, user, purpose }: GuidanceAbout,
 ): Promise<LockInForce | undefined> {
   if (user === undefined || !key.endsWith('_locked')) return undefined
   const clientId = clientIdOf(purpose)
   const audience = clients.find(clientId ?? '')?.metadata.audience
   const code = clientId === undefined ? undefined : { clientId, audience: audience ?? clientId }
-  return store.lockInForce({ user, code })
+  const { operatorTenant } = connection.current()
+  return store.lockInForce({ user, code, operatorTenant })
 }
 
 /** Says who locked the user, and until when. */
