@@ -215,7 +215,12 @@ function signInAndOut(
     if (done === 'unmet') return c.html(<StaysSealedPage place={place} />, 403)
     if (done === 'stale') {
       if (former !== undefined && (await goesOn(former))) return c.redirect('/')
-      throw new SignInFailed('This sign-in is already finished, or too old. Sign in again.', 400)
+      throw new SignInFailed(
+        cookies.browser(c) === undefined
+          ? 'This browser did not keep the sign-in, or it was started in another browser. Allow cookies for this site, then sign in again.'
+          : 'This sign-in is already finished, or too old. Sign in again.',
+        400,
+      )
     }
     const { session, to } = done
     if (former !== undefined)

@@ -42,7 +42,7 @@ td:first-child { font-variant-numeric: tabular-nums; white-space: nowrap; color:
 #live { display: inline-flex; align-items: center; gap: .5em; } #live::before { content: ""; width: .6em; height: .6em; border-radius: 50%; background: var(--soft); }
 #live.on::before { background: var(--good); }
 @media (prefers-reduced-motion: no-preference) { #live.on::before { animation: beat 2.4s ease-in-out infinite; } @keyframes beat { 50% { opacity: .35; } } .arrive { animation: arrive .25s ease-out; } @keyframes arrive { from { transform: translateY(6px); } } }
-@media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:first-child, td:first-child { display: none; } th, td { padding-inline: .35rem; } }
+@media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:last-child, td:last-child { display: none; } th, td { padding-inline: .35rem; } }
 `
 
 /**

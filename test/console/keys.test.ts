@@ -87,6 +87,7 @@ describe('/ops/keys', () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.press(await adam.get('/ops/keys'), 'Retire now')
     expect(check.text).toMatch(/State still published Then It is not published any more\./)
+    expect(check.text).not.toContain('do not name the user')
     expect((await adam.submitTo(check, '/ops/keys/retire', WHY)).text).toContain('is retired.')
     const found = (await rig.keys.list()).find(({ kid }) => kid === retiring)
     expect(found?.state).toBe('retired')

@@ -407,6 +407,7 @@ describe('in their own tenant', () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?client=sydney&user=${uma.sub}`)
     expect(page.text).toContain('The user cannot sign in.')
+    expect(page.text).toContain('do not name the user')
     expect([page.text.includes('instance gets'), page.html.includes('/ops/')]).toEqual([
       false,
       false,
@@ -438,6 +439,23 @@ describe('in their own tenant', () => {
     expect((await browser.submitTo(self, '/tenant/lock')).text).toContain(
       'You cannot lock your own account',
     )
+  })
+
+  test('the lock of an administrator who was erased since is lifted by another administrator', async () => {
+    const { browser, uma } = await scene()
+    const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
+    await browser.submitTo(page, '/tenant/lock', { hours: 'open' })
+    const actor = { kind: 'operator', id: 'adam' } as const
+    await rig.store.eraseUser({ sub: browser.sub, actor, now: rig.clock.now() })
+    const another = await signedIn(
+      { ...TINA, oid: '00000000-0000-4000-8000-0000000000c4', name: 'Tom Tenant' },
+      [ROLE.tenantAdministrator],
+    )
+    expect((await another.get('/tenant')).text).not.toContain('Only the operator')
+    const lift = await another.press(await another.get('/tenant/locks'), 'Lift')
+    const lifted = await another.submitTo(lift, '/tenant/locks/lift')
+    expect(lifted.text).toContain('The lock is lifted.')
+    expect(await locksOf(OTHER_TENANT)).toEqual([])
   })
 
   test('of an operator’s lock and revocation they see neither words nor name, and they cannot lift it', async () => {

@@ -194,8 +194,16 @@ describe('a sample instance', () => {
     expect(begun.left?.host).toBe('login.microsoftonline.com')
     const asked = new URL(begun.visited[1] ?? '')
     const answer = `${sydney.url}/oidc/callback?code=x&state=${asked.searchParams.get('state')}`
-    expect((await new Browser().get(answer)).status).toBe(400)
-    expect((await browser.get(`${sydney.url}/oidc/callback?code=x&state=y`)).status).toBe(400)
+    const another = await new Browser().get(answer)
+    expect([another.status, another.text]).toEqual([
+      400,
+      expect.stringContaining('Allow cookies for this site, then sign in again.'),
+    ])
+    const unknown = await browser.get(`${sydney.url}/oidc/callback?code=x&state=y`)
+    expect([unknown.status, unknown.text]).toEqual([
+      400,
+      expect.stringContaining('already finished, or too old'),
+    ])
   })
 
   test('a user who turns back is led to the start page, not to an error; Back while signed in leads to the cases', async () => {

@@ -127,7 +127,11 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
     ['microsoft_password_changed', 'You were signed out from elsewhere.', true],
     ['refresh_token_reuse', 'You were signed out from elsewhere.', true],
     ['signed_out_everywhere', 'You signed out everywhere.', true],
-    ['signed_out_remotely', 'You used another device to sign out.', true],
+    [
+      'signed_out_remotely',
+      'You used another device to sign out. If you did not, tell your IT administrator.',
+      true,
+    ],
     ['session_limit', 'You signed in on another device', false],
     [
       'replaced',
@@ -135,6 +139,7 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
       false,
     ],
     ['administrator', 'An administrator signed you out.', true],
+    ['tenant_removed', 'An administrator signed you out.', true],
     ['locked', 'Your access to Case Manager was locked, so you were signed out.', true],
     ['microsoft_account_disabled', 'Your organization has switched off your account', false],
     ['expired', 'You were signed out automatically', false],

@@ -130,7 +130,11 @@ function ActForm({
       <p class="soft">{CONFIRM.check(act.button)}</p>
       <Hidden request={request} fields={act.fields} />
       {children}
-      <CaseAndCommentFields entered={caseAndCommentIn(sent)} reason={act.reason} />
+      <CaseAndCommentFields
+        entered={caseAndCommentIn(sent)}
+        reason={act.reason}
+        ofUsers={!WITHOUT_USERS.includes(act.at)}
+      />
       {act.typed === undefined ? null : (
         <TypedWord {...act.typed} value={sent.get(NAME) ?? undefined} />
       )}
@@ -225,14 +229,18 @@ export const freshPage = (request: ConsoleRequest): Response =>
 
 const LONGEST_CASE = 200
 const LONGEST_COMMENT = 2000
+/** The pages whose acts concern no user. */
+const WITHOUT_USERS: readonly NavPath[] = ['/keys', '/clients']
 
 /** The fields for case and comment. @param entered the values of the rejected form */
 const CaseAndCommentFields = ({
   entered,
   reason,
+  ofUsers,
 }: {
   entered: CaseAndComment
   reason: string | undefined
+  ofUsers: boolean
 }) => (
   <>
     <TextField
@@ -243,7 +251,9 @@ const CaseAndCommentFields = ({
       literal
     />
     <TextField
-      {...(reason === undefined ? FIELDS.comment : { ...FIELDS.reason, hint: reason })}
+      {...(reason === undefined
+        ? FIELDS[ofUsers ? 'commentOnUsers' : 'comment']
+        : { ...FIELDS.reason, hint: reason })}
       name="comment"
       lines={3}
       value={entered.comment}

@@ -42,7 +42,8 @@ export const en = {
   /** Why a user was signed out, on every page that says so. */
   ended: {
     signed_out: 'You signed out.',
-    signed_out_remotely: 'You used another device to sign out.',
+    signed_out_remotely:
+      'You used another device to sign out. If you did not, tell your IT administrator.',
     signed_out_everywhere: 'You signed out everywhere.',
     replaced:
       'Another person used the same browser to sign in, so you were signed out in it. They cannot use your account.',

@@ -33,7 +33,8 @@ export const PROBLEMS = {
 /** The labels and hints of the fields. */
 export const FIELDS = {
   caseReference: { label: 'Case reference', hint: 'Optional. It is kept in the audit log.' },
-  comment: {
+  comment: { label: 'Comment', hint: 'Optional. It is kept in the audit log.' },
+  commentOnUsers: {
     label: 'Comment',
     hint: 'Optional. It is kept in the audit log: do not name the user.',
   },
