@@ -33,12 +33,12 @@ export function adminRoom(site: Site): Hono {
   return app
 }
 
-interface Act {
+interface UserAction {
   label(user: User): string
   patch(user: User): UserPatch
 }
 
-const ACTS: Record<string, Act> = {
+const ACTS: Record<string, UserAction> = {
   enable: {
     label: (p) => (p.accountEnabled ? 'Disable' : 'Enable'),
     patch: (p) => ({ accountEnabled: !p.accountEnabled }),

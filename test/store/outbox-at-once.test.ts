@@ -293,7 +293,7 @@ const act = fc.oneof(
   fc.record({ do: fc.constant('close' as const), of: nat }),
   fc.record({ do: fc.constant('revoke' as const), of: nat }),
 )
-type Act = typeof act extends fc.Arbitrary<infer T> ? T : never
+type OutboxStep = typeof act extends fc.Arbitrary<infer T> ? T : never
 
 /** Deliveries of grants that were revoked, in sessions that live on. */
 class Run {
@@ -321,7 +321,7 @@ class Run {
     }
   }
 
-  async do(action: Act, attempts: ReadonlyMap<string, number>): Promise<void> {
+  async do(action: OutboxStep, attempts: ReadonlyMap<string, number>): Promise<void> {
     const { store } = this.b
     const id = this.ids[action.of % this.ids.length] ?? ''
     const attempt = (attempts.get(id) ?? 0) + 1
@@ -341,7 +341,7 @@ class Run {
   }
 
   /** Does the acts all at once. */
-  async round(acts: readonly Act[]): Promise<void> {
+  async round(acts: readonly OutboxStep[]): Promise<void> {
     const rows = await Promise.all(this.ids.map((id) => this.b.store.findDelivery(id)))
     const attempts = new Map(rows.map((row) => [row?.id ?? '', row?.attempts ?? 0]))
     await Promise.all(acts.map((action) => this.do(action, attempts)))

@@ -15,7 +15,7 @@ import { selectProperties } from './user.ts'
  */
 
 type Answer = Response | Promise<Response>
-type Act = (c: Context, caller: GraphCaller) => Answer
+type GraphHandler = (c: Context, caller: GraphCaller) => Answer
 
 const BASE = '/graph/v1.0'
 const READ = ['User.Read.All', 'Directory.Read.All']
@@ -30,7 +30,7 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   return app
 }
 
-type May = (roles: string[], act: Act) => (c: Context) => Promise<Response>
+type May = (roles: string[], act: GraphHandler) => (c: Context) => Promise<Response>
 
 /** Returns a guard of endpoints: the application needs one of the given roles. */
 function permitting(site: Site): May {

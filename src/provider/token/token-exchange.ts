@@ -8,7 +8,7 @@ import {
   mintAccessToken,
   readAccessToken,
   type AccessTokenClaims,
-  type Act,
+  type ActorClaim,
   type TokenAnswer,
 } from './tokens.ts'
 import {
@@ -134,10 +134,12 @@ function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
 }
 
 /** Returns the `act` claim (§4.1): the current actor outermost, earlier ones nested. */
-function actors(client: Client, source: AccessTokenClaims): Act {
-  const act: Act = source.act ? { sub: client.clientId, act: source.act } : { sub: client.clientId }
+function actors(client: Client, source: AccessTokenClaims): ActorClaim {
+  const act: ActorClaim = source.act
+    ? { sub: client.clientId, act: source.act }
+    : { sub: client.clientId }
   let depth = 0
-  for (let each: Act | undefined = act; each; each = each.act) depth++
+  for (let each: ActorClaim | undefined = act; each; each = each.act) depth++
   if (depth > MAX_DEPTH)
     throw new OAuthError(
       'invalid_request',

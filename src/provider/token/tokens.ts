@@ -20,9 +20,9 @@ export interface TokenAnswer {
 }
 
 /** The actors behind the user, outermost first (RFC 8693 §4.1). */
-export interface Act {
+export interface ActorClaim {
   sub: string
-  act?: Act
+  act?: ActorClaim
 }
 
 interface AccessTokenInput {
@@ -36,7 +36,7 @@ interface AccessTokenInput {
   session?: Session | undefined
   /** An upper bound of the expiry (token exchange). */
   notAfter?: number | undefined
-  act?: Act | undefined
+  act?: ActorClaim | undefined
   /** The thumbprint of the key that the token is bound to (RFC 9449 §6). Undefined: Bearer. */
   jkt: string | undefined
 }
@@ -195,7 +195,7 @@ export interface AccessTokenClaims {
   scope: string
   /** The session id. Undefined: a token of the client itself. */
   sid: string | undefined
-  act: Act | undefined
+  act: ActorClaim | undefined
   /** The thumbprint of the key that the token is bound to. */
   jkt: string | undefined
   /** All claims as signed. */
@@ -220,7 +220,7 @@ export async function readAccessToken(
     rev: Number(raw.rev),
     scope: String(raw.scope),
     sid: typeof raw.sid === 'string' ? raw.sid : undefined,
-    act: raw.act as Act | undefined,
+    act: raw.act as ActorClaim | undefined,
     jkt: (raw.cnf as { jkt?: string } | undefined)?.jkt,
     raw,
   }

@@ -41,9 +41,9 @@ export interface Chance {
   gapMs: number
   stepMs: number
 }
-export type Act = (chance: Chance) => Promise<unknown>
+export type CauseFault = (chance: Chance) => Promise<unknown>
 /** Kinds of faults that happen one after the other. */
-export type Row = Record<string, Act>
+export type Row = Record<string, CauseFault>
 
 /**
  * Makes two rows of faults at the same time, so that the broker also dies while an instance is
