@@ -4,7 +4,7 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
 import { assign, command, insertInto, pick, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { locks } from '../schema.ts'
 import type { Committed, Lock, LockInput, LockProtection } from '../types.ts'
 import { lift, selectorOf, emitLockEvent } from './lift.ts'
@@ -124,7 +124,7 @@ function* place(input: LockInput, known: Known): Act<Answer> {
   const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
   const committed: Committed[] = []
   for (const covered of selector === undefined ? others : [selector, ...others])
-    committed.push(yield* revoke({ selector: covered, reason: 'locked', now, ...about }))
+    committed.push(yield* appendRevocation({ selector: covered, reason: 'locked', now, ...about }))
   const seq = committed[0]?.revocation.seq
   const id = `l_${yield* newId()}`
   const words = {

@@ -5,7 +5,7 @@ import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { demandAfterEnd } from '../revocation/requested.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { voidAuthentications } from '../rows/required-freshness.ts'
 import { isLive, sessionFields, sessionsAndUsers, type SessionRow } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
@@ -59,7 +59,9 @@ interface Why {
 function* endEach(rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
   const committed: Committed[] = []
   for (const { sid } of rows)
-    committed.push(yield* revoke({ selector: { kind: 'session', sid }, reason, actor, now }))
+    committed.push(
+      yield* appendRevocation({ selector: { kind: 'session', sid }, reason, actor, now }),
+    )
   return committed
 }
 
@@ -96,7 +98,7 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
     return []
   }
   if (meant.length === live.length && sid === undefined)
-    return [yield* revoke({ selector: { kind: 'subject', sub }, reason, actor, now })]
+    return [yield* appendRevocation({ selector: { kind: 'subject', sub }, reason, actor, now })]
   return yield* endEach(meant, input)
 }
 

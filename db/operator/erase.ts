@@ -16,7 +16,7 @@ import {
 } from '../engine/statement.ts'
 import { isCovered } from '../rows/covers.ts'
 import { closeRows } from '../outbox/decisions.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { forgetHistory } from '../rows/history.ts'
 import { forgetRejectedSignIns } from '../session/rejected.ts'
 import { forgetWords } from '../rows/user-words.ts'
@@ -215,7 +215,7 @@ export function* eraseUser({
   ...asked
 }: Asked): Act<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }> {
   if ((yield* forgetName.run({ sub })) === 0) return { outcome: 'unknown' }
-  const committed = yield* revoke({
+  const committed = yield* appendRevocation({
     selector: { kind: 'subject', sub },
     reason: 'administrator',
     ...asked,

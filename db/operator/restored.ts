@@ -8,7 +8,7 @@ import { appendAudit, concludeAudit } from '../log/audit.ts'
 import { beginSegment, lockChain } from '../log/chain.ts'
 import { doubtGuardLeases } from '../log/guard-leases.ts'
 import { logHeadRow } from '../log/head.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
 import type { AuditWay } from '../types.ts'
 
@@ -103,7 +103,7 @@ export function* beginRestored({ actor, via, epoch, formerSeq }: Restoring): Act
   yield* setHead.run({ seq: next, epoch })
   yield* doubtGuardLeases(true)
   yield* retireKeys.run({ now })
-  const { revocation } = yield* revoke({
+  const { revocation } = yield* appendRevocation({
     selector: { kind: 'everything' },
     reason: 'restored',
     actor,

@@ -25,7 +25,7 @@ import {
 } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock-account.ts'
 import { setTerms, type Terms } from '../log/guard-leases.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'
 import type { Committed } from '../types.ts'
 import {
@@ -276,7 +276,7 @@ export function* removeClient({
   if (row === undefined) return { outcome: 'unknown' }
   if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }
   // Revoked before the targets are removed, so that they still get this revocation.
-  const committed = yield* revoke({
+  const committed = yield* appendRevocation({
     selector: { kind: 'client', clientId },
     reason: 'client_removed',
     actor,

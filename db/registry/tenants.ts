@@ -19,7 +19,7 @@ import {
 } from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { tenants } from '../schema.ts'
 import type { Committed, HelpContact, Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
@@ -174,7 +174,7 @@ export function* removeTenant({
 }: Removal): Act<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return { outcome: 'unknown' }
-  const committed = yield* revoke({
+  const committed = yield* appendRevocation({
     selector: { kind: 'tenant', tid },
     reason: 'tenant_removed',
     actor,

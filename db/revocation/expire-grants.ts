@@ -6,7 +6,7 @@ import { covers, grantCutoff } from '../rows/covers.ts'
 import { isLive, lockSession, sessionBySid } from '../rows/session.ts'
 import { participants } from '../schema.ts'
 import type { Committed } from '../types.ts'
-import { revoke } from './revoke.ts'
+import { appendRevocation } from './revoke.ts'
 
 /**
  * Revokes grants whose user's authentication has become too old for the client. The session and its
@@ -45,7 +45,7 @@ function* expire(grant: Grant, now: number): Act<Committed[]> {
   if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []
   const actor = { kind: 'broker', id: 'sweep-expired' } as const
   return [
-    yield* revoke({
+    yield* appendRevocation({
       selector: { kind: 'grant', ...grant },
       reason: 'expired',
       actor,

@@ -7,7 +7,7 @@ import { sessionIsCovered } from '../rows/covers.ts'
 import { isRevoked, sessionFields, sessionsAndUsers, timeReason } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
 import type { Committed } from '../types.ts'
-import { revoke } from './revoke.ts'
+import { appendRevocation } from './revoke.ts'
 
 /**
  * Ends sessions whose time has passed, in the order of their deadlines. One act looks at a bounded
@@ -70,7 +70,7 @@ function* expire(sid: string, now: number): Act<Committed | undefined> {
     reason: timeReason(row),
     actor: { kind: 'broker', id: 'sweep-expired' },
   } as const
-  return yield* revoke({ ...entry, now, priority: 'background' })
+  return yield* appendRevocation({ ...entry, now, priority: 'background' })
 }
 
 interface Swept {

@@ -10,7 +10,7 @@ import { findSubject } from '../rows/user.ts'
 import { securityEvents } from '../schema.ts'
 import type { Committed, DeliveryRef, SecurityEvent } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { revoke } from './revoke.ts'
+import { appendRevocation } from './revoke.ts'
 
 /**
  * A user's report of a device or a sign-in: ends what the user does not recognize. A session of
@@ -66,7 +66,7 @@ const entryOf = (sub: string, now: number) =>
 function* endSessions(input: Input, { sid, isFresh }: Reported): Act<Committed[]> {
   const { sub, acting, everywhere, now } = input
   if (isFresh && everywhere)
-    return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
+    return [yield* appendRevocation({ ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
   const named = yield* endOne(input, sid)
   // An attacker at an open session gains nothing by a report: the acting session ends too, unless
   // it is fresh. If no other session ended, it ends as well, because only a revocation raises the
@@ -77,7 +77,7 @@ function* endSessions(input: Input, { sid, isFresh }: Reported): Act<Committed[]
 function* endOne({ sub, now }: Input, sid: string | undefined): Act<Committed[]> {
   const row = sid === undefined ? undefined : yield* sessionBySid(sid)
   if (sid === undefined || row?.sub !== sub || isRevoked(row)) return []
-  return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'session', sid } })]
+  return [yield* appendRevocation({ ...entryOf(sub, now), selector: { kind: 'session', sid } })]
 }
 
 /**

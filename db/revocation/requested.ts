@@ -16,7 +16,7 @@ import { isRevoked, sessionBySid, sessionOf } from '../rows/session.ts'
 import { findSubject } from '../rows/user.ts'
 import { clients, participants } from '../schema.ts'
 import type { Committed, RevokeInput } from '../types.ts'
-import { revoke } from './revoke.ts'
+import { appendRevocation } from './revoke.ts'
 
 /**
  * Revokes on request of an operator, a user or a client. A request that can cover nothing is not
@@ -109,5 +109,5 @@ export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject')
     yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())
-  return { outcome: 'revoked', committed: yield* revoke(input) }
+  return { outcome: 'revoked', committed: yield* appendRevocation(input) }
 }

@@ -117,7 +117,11 @@ const WRITERS: readonly Writer[] = [
  * Appends a revocation and writes its effects. It is in force, and announced, when this act
  * commits.
  */
-export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry): Act<Committed> {
+export function* appendRevocation({
+  now,
+  priority = 'urgent',
+  ...entry
+}: RevocationEntry): Act<Committed> {
   const { selector, reason, actor, caseReference, comment } = entry
   // Taken before the head, because an act that joins may wait for the head.
   if (selector.kind === 'client') yield* waitForJoins(selector.clientId)

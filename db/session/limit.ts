@@ -3,7 +3,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { query, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import {
   isLive,
@@ -92,7 +92,7 @@ export function* makeRoom(sub: string, limit: SessionLimit | undefined, now: num
 
 type Narrow = { kind: 'session'; sid: string } | { kind: 'grant'; sid: string; clientId: string }
 const end = (selector: Narrow, sub: string, now: number): Act<Committed> =>
-  revoke({ selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
+  appendRevocation({ selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
 
 /**
  * Locks the user and the head of the log. It must run before the session is locked, in the order of

@@ -13,7 +13,7 @@ import {
 } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { headOfOpening, lockHead } from '../log/head.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { addCode } from '../rows/code.ts'
 import { missingFreshness } from '../rows/required-freshness.ts'
 import { recordEvent } from '../rows/history.ts'
@@ -183,7 +183,7 @@ function* endFormer(former: readonly SessionRow[], sub: string, now: number): Ac
     const why = isLive(row, now)
       ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
       : ({ reason: timeReason(row), actor: { kind: 'broker', id: 'signin' } } as const)
-    committed.push(yield* revoke({ selector, ...why, now }))
+    committed.push(yield* appendRevocation({ selector, ...why, now }))
   }
   return committed
 }

@@ -16,7 +16,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { removedAt } from '../rows/client.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import { joinsClient } from '../rows/joins.ts'
@@ -170,7 +170,7 @@ function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
     covers(grant.cutoff, code.openedSeq)
   )
     return rejected('revoked')
-  const committed = yield* revoke({
+  const committed = yield* appendRevocation({
     selector: { kind: 'grant', sid: code.sid, clientId: code.clientId },
     reason: 'code_reuse',
     actor: { kind: 'client', id: code.clientId },

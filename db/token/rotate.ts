@@ -15,7 +15,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { appendRevocation } from '../revocation/revoke.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import { lockedBy } from '../rows/locked.ts'
 import {
@@ -232,13 +232,13 @@ function* older(row: FamilyRow, input: Input): Act<Rotation> {
     const selector = { kind: 'session', sid: row.sid } as const
     return {
       outcome: 'stolen',
-      committed: yield* revoke({ selector, reason: 'refresh_token_reuse', actor, now }),
+      committed: yield* appendRevocation({ selector, reason: 'refresh_token_reuse', actor, now }),
     }
   }
   const selector = { kind: 'grant', sid: row.sid, clientId: row.familyClient } as const
   return {
     outcome: 'late',
-    committed: yield* revoke({ selector, reason: 'refresh_token_late', actor, now }),
+    committed: yield* appendRevocation({ selector, reason: 'refresh_token_late', actor, now }),
   }
 }
 

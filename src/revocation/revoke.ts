@@ -5,7 +5,7 @@ import type { Deps } from './deps.ts'
 /**
  * Revokes on behalf of a user, an operator or a client when revoking is the whole act. Other acts
  * (a stolen refresh token, a second sign-in, a probe, a lock, a removal) revoke in their own
- * transaction. Both use `revoke` of db/revocation/revoke.ts, and the commit announces what was
+ * transaction. Both use `appendRevocation` of db/revocation/revoke.ts, and the commit announces what was
  * revoked (announce.ts).
  */
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Act } from '../../db/engine/act.ts'
-import { revoke } from '../../db/revocation/revoke.ts'
+import { appendRevocation } from '../../db/revocation/revoke.ts'
 import { createExecutor } from '../../db/sqlite/executor.ts'
 import { openDatabase } from '../../db/sqlite/open.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
@@ -94,7 +94,7 @@ async function writesOf(
     actor: { kind: 'operator', id: 'olivia' },
     now: T0,
   } as const
-  createExecutor(db, sources, () => undefined).run(recorded(revoke(entry), writes))
+  createExecutor(db, sources, () => undefined).run(recorded(appendRevocation(entry), writes))
   db.close()
   unlock()
   return writes
