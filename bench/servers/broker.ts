@@ -9,7 +9,7 @@ import { sha256 } from '../../src/runtime/compare.ts'
 import { newId, newSecret, newSid, newSub } from '../../src/runtime/ids.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { type Participant, receiptOf } from '../../src/revocation/receipt.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { startBroker } from '../../src/start.ts'
 import { BenchClock, sharedMs } from '../lease-bound/clock.ts'
 import { brokerSettings, REDIRECT_URI, VERIFIER } from './settings.ts'
@@ -143,7 +143,7 @@ function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
       return { sessions }
     },
     async revoke({ selector }) {
-      const answer = await revoke(deps, {
+      const answer = await requestRevocation(deps, {
         selector,
         reason: 'administrator',
         actor: { kind: 'operator', id: 'bench' },

@@ -1,4 +1,4 @@
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { attempted } from '../console/console.ts'
 import type { Rig } from '../rig.ts'
 
@@ -61,7 +61,7 @@ export async function busyDay(site: Rig): Promise<string> {
       break
     }
     const by = { actor: { kind: 'user', id: session.sub }, now: site.clock.now() } as const
-    await revoke(site.deps, {
+    await requestRevocation(site.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: index === 3 ? 'microsoft_account_disabled' : 'signed_out',
       ...by,

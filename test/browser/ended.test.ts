@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { wordsOf } from '../../demo/case-manager/pages.tsx'
 import type { Session } from '../../db/types.ts'
 import { REASONS, reasonClass, type Selector } from '../../src/protocol/revocation.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { world } from '../demo-case-manager/world.ts'
 import { launchChromium, objections, openWindow } from './window.ts'
 
@@ -57,7 +57,7 @@ test('an open page of an instance says so by itself', async () => {
     const status = await rig.store.statusBySid(sid, rig.clock.now())
     if (status.state !== 'live') throw new Error(`The session is ${status.state}`)
     const selector = selectorsOf(status.session, sydney.clientId)[kind]
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector,
       reason,
       actor: { kind: 'broker', id: 'test' },

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { attempted, USERS, type Somebody } from '../console/console.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { busyDay } from './busy-day.ts'
@@ -395,7 +395,7 @@ test('what is pending changes on the open page, and a user whose session is revo
   const { sub } = (
     await rig.store.searchSessions({ text: 'olga', now: rig.clock.now(), limit: 1 })
   )[0]?.session ?? { sub: '' }
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'subject', sub },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'test' },

@@ -2,7 +2,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Elsewhere } from '../../db/types.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { Line } from '../line.ts'
 import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
 import { createRig, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
@@ -159,7 +159,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => 
     {
       what: 'a floor',
       change: ({ a }: Pair, sub: string) =>
-        revoke(a.deps, {
+        requestRevocation(a.deps, {
           selector: { kind: 'subject', sub },
           reason: 'administrator',
           actor: OLIVIA,

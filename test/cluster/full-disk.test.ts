@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../db/types.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { BIN, createMigrated, sql, startPostgres } from '../postgres.ts'
 import { createRig } from '../rig.ts'
 
@@ -69,7 +69,7 @@ test.skipIf(BIN === undefined || !canMount())(
     const sids: string[] = []
     while (sids.length < 60) sids.push((await rig.openSession()).session.sid)
     const revokeSession = (sid: string) =>
-      revoke(rig.deps, {
+      requestRevocation(rig.deps, {
         selector: { kind: 'session', sid },
         reason: 'administrator',
         actor: OLIVIA,

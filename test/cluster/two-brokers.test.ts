@@ -7,7 +7,7 @@ import { CHECKS } from '../../src/operations/checks/list.ts'
 import { openClientRegistry } from '../../src/clients/registry.ts'
 import { version } from '../../src/runtime/version.ts'
 import { receiptOf } from '../../src/revocation/receipt.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
 import {
@@ -59,7 +59,7 @@ const refresh = (rig: Rig, client: RegisteredClient, token: string | undefined) 
   )
 
 const revokeSession = (rig: Rig, sid: string) =>
-  revoke(rig.deps, {
+  requestRevocation(rig.deps, {
     selector: { kind: 'session', sid },
     reason: 'administrator',
     actor: OLIVIA,
@@ -237,7 +237,12 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     onTestFinished(() => workers.drain())
     await first.promise
     const selector = { kind: 'subject', sub: session.sub } as const
-    await revoke(a.deps, { selector, reason: 'administrator', actor: OLIVIA, now: a.clock.now() })
+    await requestRevocation(a.deps, {
+      selector,
+      reason: 'administrator',
+      actor: OLIVIA,
+      now: a.clock.now(),
+    })
     await written.promise
   })
 
@@ -273,7 +278,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const { a, b } = await twoBrokers()
     const client = await registered(a, b)
     for (let i = 0; i < 12; i++) await a.signInAt((await a.openSession()).session.sid, client)
-    await revoke(a.deps, {
+    await requestRevocation(a.deps, {
       selector: { kind: 'everything' },
       reason: 'administrator',
       actor: OLIVIA,

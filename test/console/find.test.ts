@@ -6,7 +6,7 @@ import { HELP } from '../../src/operations/checks/texts/fixes.ts'
 import { RUNBOOK } from '../../src/operations/checks/texts/runbook.ts'
 import { CHECKS } from '../../src/operations/checks/list.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, sessionsAt } from './console.ts'
 
@@ -21,7 +21,7 @@ beforeEach(async () => {
 })
 
 const ended = (selector: Selector, caseReference?: string) =>
-  revoke(rig.deps, {
+  requestRevocation(rig.deps, {
     selector,
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olga' },

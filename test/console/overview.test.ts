@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../../db/types.ts'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { atConsole, attempted, sessionsAt } from './console.ts'
 
 /** The verdict and the problems that an operator sees first. */
@@ -128,7 +128,12 @@ describe('a problem that an operator hides', () => {
     const actor = { kind: 'operator', id: 'olga' } as const
     for (const { sid } of sessions) {
       const selector = { kind: 'session', sid } as const
-      await revoke(rig.deps, { selector, reason: 'administrator', actor, now: rig.clock.now() })
+      await requestRevocation(rig.deps, {
+        selector,
+        reason: 'administrator',
+        actor,
+        now: rig.clock.now(),
+      })
     }
     const [first, second] = await rig.store.listDeliveries({ limit: 2 })
     await attempted(rig, first?.id ?? '', 'rejected')

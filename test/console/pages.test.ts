@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console.ts'
 
@@ -781,9 +781,12 @@ describe('live', () => {
       actor: { kind: 'operator', id: 'test' },
       now: rig.clock.now(),
     } as const
-    await revoke(rig.deps, { selector: { kind: 'session', sid: sessions[0]?.sid ?? '' }, ...by })
+    await requestRevocation(rig.deps, {
+      selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
+      ...by,
+    })
     await until('event: changed')
-    await revoke(rig.deps, { selector: { kind: 'session', sid: olga.sid }, ...by })
+    await requestRevocation(rig.deps, { selector: { kind: 'session', sid: olga.sid }, ...by })
     await until('event: over')
     expect((await reader.read()).done).toBe(true)
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { announce } from '../../src/revocation/announce.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { logoutTokens } from '../../src/outbox/logout-token.ts'
 import { mintAccessToken } from '../../src/provider/token/tokens.ts'
 import { Browser } from '../browser.ts'
@@ -49,7 +49,7 @@ describe('a sample instance', () => {
         session: { sub: string }
       }
     ).session
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'subject', sub },
       reason: 'signed_out_everywhere',
       actor: { kind: 'user', id: sub },
@@ -141,7 +141,7 @@ describe('a sample instance', () => {
     await signIn(sydney)
     const sid = await sidAt(browser, sydney)
     cut()
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'session', sid },
       reason: 'administrator',
       actor: { kind: 'operator', id: 'o' },
@@ -271,7 +271,7 @@ describe('a sample instance', () => {
       client_id: 'sydney',
     })
     expect((await who(mint('https://elsewhere.example'))).status).toBe(401)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: 'administrator',
       actor: { kind: 'operator', id: 'o' },

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { clientsFileJsonSchema } from '../../src/clients/clients-file-schema.ts'
 import { MEMBERS } from '../../src/protocol/texts/members.ts'
 import { WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf } from '../token/tokens.ts'
 
@@ -244,7 +244,7 @@ describe('what is answered is what openapi.json says', () => {
     const other = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
     await rig.signInAt(other.session.sid, sydney)
     const now = rig.clock.now()
-    const { outcome } = await revoke(rig.deps, {
+    const { outcome } = await requestRevocation(rig.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: 'administrator',
       actor: { kind: 'operator', id: 'olga' },

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Hono } from 'hono'
 import type { Session } from '../../db/types.ts'
 import { ACR_MFA, adminAudience } from '../../src/protocol/names.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { CHALLENGE, createRig, type RegisteredClient, type Rig, VERIFIER } from '../rig.ts'
 import { browserAt } from '../browser.ts'
 import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
@@ -125,7 +125,7 @@ export async function arm(rig: Rig): Promise<Armed> {
   const desk = await atTheConsole(rig, session)
   const ended = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
   await rig.signInAt(ended.session.sid, confidential)
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid: ended.session.sid },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olga' },

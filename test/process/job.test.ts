@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createLog } from '../../src/runtime/log.ts'
 import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/outbox/delivery-queue.ts'
 import { startQueueEngine } from '../../src/outbox/queue-engine.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { atConsole } from '../console/console.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
@@ -42,7 +42,7 @@ describe.each(QUEUE_ENGINES)('the job of a revocation, on $engine', ({ path }) =
     const { session } = await rig.openSession()
     for (const [n, { url }] of receivers.entries())
       await rig.signInAt(session.sid, await rig.register(`City ${n}`, { logoutUris: [url] }))
-    const answer = await revoke(rig.deps, {
+    const answer = await requestRevocation(rig.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: 'signed_out',
       actor: { kind: 'user', id: session.sub },

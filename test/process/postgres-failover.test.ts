@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { adoptDatabase } from '../../db/postgres/adopt.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { StoreUnavailable } from '../../db/types.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import {
   BIN,
   createMigrated,
@@ -91,7 +91,7 @@ const refresh = async (rig: Rig, client: RegisteredClient, token = '') =>
 async function revokeSession(rig: Rig, sid: string): Promise<void> {
   for (;;) {
     try {
-      await revoke(rig.deps, {
+      await requestRevocation(rig.deps, {
         selector: { kind: 'session', sid },
         reason: 'administrator',
         actor: OLIVIA,

@@ -8,7 +8,7 @@ import { createLog } from '../../src/runtime/log.ts'
 import type { Driven } from '../../src/outbox/interface.ts'
 import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/outbox/delivery-queue.ts'
 import { startQueueEngine, type QueueEngine } from '../../src/outbox/queue-engine.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
 import { createRig, type RegisteredClient } from '../rig.ts'
@@ -294,7 +294,7 @@ describe.each(QUEUE_ENGINES)(
       onTestFinished(() => workers.drain())
 
       loseQueueServers([pid()])
-      const answer = await revoke(rig.deps, {
+      const answer = await requestRevocation(rig.deps, {
         selector: { kind: 'session', sid: session.sid },
         reason: 'signed_out',
         actor: { kind: 'user', id: session.sub },
@@ -346,7 +346,7 @@ async function revokedAtOnce(
   onTestFinished(() => workers.drain())
   await Promise.all(
     sids.map((sid) =>
-      revoke(rig.deps, {
+      requestRevocation(rig.deps, {
         selector: { kind: 'session', sid },
         reason: 'signed_out',
         actor: { kind: 'operator', id: 'olivia' },

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig } from '../rig.ts'
 
 /**
@@ -70,7 +70,7 @@ async function world() {
   const operator = { kind: 'operator', id: 'olivia' } as const
   const ends = {
     operator: () =>
-      revoke(rig.deps, {
+      requestRevocation(rig.deps, {
         selector: { kind: 'grant', sid, clientId: 'api' },
         reason: 'administrator',
         actor: operator,

@@ -2,7 +2,7 @@ import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createGuard, type ClientKey, type Guard, type GuardOptions } from '@case-manager/guard'
 import { openCredentials } from '../../guard/src/credentials.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { FeedOfThisProcess } from '../../src/revocation/feed.ts'
 import { feedEndpoints } from '../../src/revocation/feed-endpoints.ts'
 import { cityMetadata, createRig, ISSUER, type Rig } from '../rig.ts'
@@ -58,7 +58,7 @@ async function startGuard(rig: Rig, options: Partial<GuardOptions> = {}): Promis
 }
 
 const endEverything = (rig: Rig) =>
-  revoke(rig.deps, {
+  requestRevocation(rig.deps, {
     selector: { kind: 'everything' },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olivia' },

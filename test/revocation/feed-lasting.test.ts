@@ -7,7 +7,7 @@ import { clientChecks } from '../../src/operations/checks/clients.ts'
 import type { Revocation } from '../../db/types.ts'
 import { FeedStream, type FeedLog } from '../../src/revocation/feed-stream.ts'
 import { ENTRY_SECONDS, PAGE } from '../../src/revocation/feed-wire.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { FairLimiter } from '../../src/runtime/concurrency.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
@@ -20,7 +20,7 @@ async function endOf(rig: Rig, tid: string): Promise<number> {
   const { session } = await rig.openSession({
     user: { tid, oid: '00000000-0000-4000-8000-000000000b0b' },
   })
-  const answer = await revoke(rig.deps, {
+  const answer = await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olivia' },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { FeedOfThisProcess } from '../../src/revocation/feed.ts'
 import { feedEndpoints } from '../../src/revocation/feed-endpoints.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { follow, type Received } from './event-stream.ts'
 
@@ -24,7 +24,7 @@ async function world(guardLeaseSeconds = 30) {
 
 const end = async (rig: Rig): Promise<number> => {
   const { session } = await rig.openSession()
-  const answer = await revoke(rig.deps, {
+  const answer = await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olivia' },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Revocation } from '../../db/types.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -54,7 +54,7 @@ async function signIn(rig: Rig, client: RegisteredClient, seconds = 90 * DAY) {
 }
 
 async function end(rig: Rig, selector: Selector): Promise<number> {
-  const answer = await revoke(rig.deps, {
+  const answer = await requestRevocation(rig.deps, {
     selector,
     reason: 'administrator',
     actor: OLIVIA,

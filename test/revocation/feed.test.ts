@@ -6,7 +6,7 @@ import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { announce } from '../../src/revocation/announce.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, type RigOptions, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -39,7 +39,7 @@ async function end(
   reason: Reason = 'administrator',
 ): Promise<{ seq: number; sid: string }> {
   const sid = selector === undefined ? (await rig.openSession()).session.sid : ''
-  const answer = await revoke(rig.deps, {
+  const answer = await requestRevocation(rig.deps, {
     selector: selector ?? { kind: 'session', sid },
     reason,
     actor: OLIVIA,

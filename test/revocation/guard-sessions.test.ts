@@ -1,7 +1,7 @@
 import type { Guard } from '@case-manager/guard'
 import { describe, expect, test } from 'vitest'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { guardOf } from './guard-of.ts'
 
@@ -30,7 +30,12 @@ async function signIn(rig: Rig, client: RegisteredClient): Promise<Record<string
 }
 
 const end = (rig: Rig, selector: Selector) =>
-  revoke(rig.deps, { selector, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+  requestRevocation(rig.deps, {
+    selector,
+    reason: 'administrator',
+    actor: OLIVIA,
+    now: rig.clock.now(),
+  })
 
 describe('the guard, with this broker', () => {
   test('judges a session by the claims of its ID token, and one that is ended also hours later', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { receiptOf, receiptsOf } from '../../src/revocation/receipt.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
@@ -340,7 +340,7 @@ test('the list of revocations says since when each is effective everywhere, or w
 test('the receipts of a list are read ten at a time, and other work runs between two reads', async () => {
   const rig = await createRig()
   const { session } = await rig.openSession()
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olga' },
@@ -370,7 +370,7 @@ test('of everyone: an instance without a logout address has no bound, also after
   const cities = [await rig.register('Perth'), await rig.register('Darwin', { logoutUris: [] })]
   const { session } = await rig.openSession()
   for (const city of cities) await rig.signInAt(session.sid, city)
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'everything' },
     reason: 'administrator',
     now: rig.clock.now(),
@@ -397,7 +397,7 @@ test('the console is no participant; the time of a guard’s report stays when i
   const operator = await atConsole(rig, 'administrator')
   await rig.signInAt(operator.sid, of('Sydney'))
   const at = rig.clock.nowMs()
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid: operator.sid },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olga' },
@@ -472,7 +472,7 @@ test('of everything: one row for each instance, none for each guard, in a broker
       stream: `${guard.clientId} ${guard.guardId}`,
       sessions: true,
     })
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'everything' },
     reason: 'administrator',
     now: rig.clock.now(),
@@ -512,8 +512,8 @@ test('of a client and of a grant: the targets of its token exchange took part, a
     subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
   }
   expect((await rig.post('/token', asked, { authorization: reports.basic })).status).toBe(200)
-  const participantsOf = async (selector: Parameters<typeof revoke>[1]['selector']) => {
-    const answer = await revoke(rig.deps, {
+  const participantsOf = async (selector: Parameters<typeof requestRevocation>[1]['selector']) => {
+    const answer = await requestRevocation(rig.deps, {
       selector,
       reason: 'administrator',
       now: rig.clock.now(),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { readUnverified } from '../../src/keys/jws.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
@@ -45,7 +45,7 @@ const signIn = async (name: string, ...clients: RegisteredClient[]) => {
   return session
 }
 const ended = (selector: Selector) =>
-  revoke(rig.deps, {
+  requestRevocation(rig.deps, {
     selector,
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olga' },

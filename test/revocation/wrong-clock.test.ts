@@ -1,7 +1,7 @@
 import { createGuard } from '@case-manager/guard'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { receiptOf } from '../../src/revocation/receipt.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { ClockWatch } from '../../src/runtime/clock-watch.ts'
 import { purgeOneTime } from '../../workers/housekeeping.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
@@ -11,7 +11,7 @@ import { createRig, ISSUER, OTHER_TENANT, TENANT, type RegisteredClient, type Ri
 const HOUR = 3600
 
 async function revokeSession(rig: Rig, sid: string) {
-  const answer = await revoke(rig.deps, {
+  const answer = await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid },
     reason: 'administrator',
     actor: { kind: 'operator', id: 'olivia' },

@@ -385,7 +385,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
   const everywhere = async (tenants: 'all' | string[]) => {
     const world = await listening({ signals: { revokeAtMicrosoft: tenants } })
     const { rig, alice } = world
-    const { revoke } = await import('../../src/revocation/revoke.ts')
+    const { requestRevocation: revoke } = await import('../../src/revocation/revoke.ts')
     const sub = alice.session.sub
     const out = () =>
       revoke(rig.deps, {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { expect, test } from 'vitest'
 import { GRANT, JWT_BEARER_ASSERTION, TOKEN_TYPE } from '../../src/protocol/names.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER } from '../rig.ts'
 import { createProver } from './proofs.ts'
 
@@ -107,7 +107,7 @@ async function world({ rig, sydney, other, app }: Awaited<ReturnType<typeof regi
     )
   const assert = async (...signed: Parameters<typeof sign>) => send(await sign(...signed))
   const end = () =>
-    revoke(rig.deps, {
+    requestRevocation(rig.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: 'signed_out',
       actor: { kind: 'user', id: session.sub },

@@ -5,7 +5,7 @@ import type { Committed, Delivery, DeliveryRef } from '../../db/types.ts'
 import { REASON_CLASSES, REASONS, type Reason } from '../../src/protocol/revocation.ts'
 import { logoutTokens } from '../../src/outbox/logout-token.ts'
 import { receiptOf } from '../../src/revocation/receipt.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { MAX_ATTEMPTS } from '../../src/outbox/attempt.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type FakeClock, type Rig, type RigOptions } from '../rig.ts'
@@ -145,7 +145,7 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { logoutBy: 'sub' })
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
       actor: { kind: 'user', id: session.sub },
@@ -367,7 +367,7 @@ describe('one attempt', () => {
     const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
     const browsers = [session.sid, (await rig.openSession()).session.sid]
     await rig.signInAt(browsers[1] ?? '', client)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
       actor: { kind: 'user', id: session.sub },
@@ -460,7 +460,7 @@ describe('the workers', () => {
       sids.push(more.session.sid)
     }
     await working(rig)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
       actor: { kind: 'user', id: session.sub },
@@ -506,7 +506,7 @@ describe('the workers', () => {
         })),
       )
     const everything = () =>
-      revoke(rig.deps, {
+      requestRevocation(rig.deps, {
         selector: { kind: 'everything' },
         reason: 'administrator',
         actor: ADMINISTRATOR,

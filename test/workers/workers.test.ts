@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { PURGED_LATE, PURGED_SOON, StoreUnavailable, type DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { revoke } from '../../src/revocation/revoke.ts'
+import { requestRevocation } from '../../src/revocation/revoke.ts'
 import { addingJobs, driveRevocation } from '../../workers/drive-revocation.ts'
 import { fanOutDeliveries } from '../../workers/fan-out-deliveries.ts'
 import { purgeOld, purgeOneTime } from '../../workers/housekeeping.ts'
@@ -74,7 +74,7 @@ describe('announcing', () => {
   test('what covers nothing is not announced', async () => {
     const rig = await createRig()
     expect(
-      await revoke(rig.deps, {
+      await requestRevocation(rig.deps, {
         selector: { kind: 'session', sid: 's_unknown' },
         reason: 'signed_out',
         actor: OLIVIA,
@@ -89,7 +89,7 @@ describe('fan-out-deliveries', () => {
   test('ran twice: each session has one pending token', async () => {
     const rig = await createRig()
     await users(rig, 7)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'tenant', tid: TENANT },
       reason: 'administrator',
       actor: OLIVIA,
@@ -104,7 +104,7 @@ describe('fan-out-deliveries', () => {
   test('goes on where it was stopped', async () => {
     const rig = await createRig()
     await users(rig, 5)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'everything' },
       reason: 'administrator',
       actor: OLIVIA,
@@ -119,7 +119,7 @@ describe('fan-out-deliveries', () => {
   test('a store that is busy: nothing is lost, the next turn goes on', async () => {
     const rig = await createRig()
     await users(rig, 3)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'everything' },
       reason: 'administrator',
       actor: OLIVIA,
@@ -221,7 +221,7 @@ describe('sweep-expired', () => {
   test('what ended sessions say of an erased user is forgotten, by the next process too', async () => {
     const rig = await createRig()
     const [sid = ''] = await users(rig, 1)
-    await revoke(rig.deps, {
+    await requestRevocation(rig.deps, {
       selector: { kind: 'session', sid },
       reason: 'administrator',
       actor: OLIVIA,
@@ -314,7 +314,7 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
   onTestFinished(() => workers.drain())
   const timer = setInterval(() => rig.clock.advance(0.2), 20)
   onTestFinished(() => clearInterval(timer))
-  await revoke(rig.deps, {
+  await requestRevocation(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'signed_out',
     actor: { kind: 'user', id: session.sub },

@@ -7,7 +7,7 @@ import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { messagePage } from '../../pages/message.tsx'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import { actorName } from '../acts/names.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { FRESH_SECONDS } from '../../session/lifetimes.ts'
@@ -148,7 +148,7 @@ export async function leave(
   now: number,
 ): Promise<Response> {
   const selector = { kind: 'grant', sid: session.sid, clientId: CONSOLE } as const
-  await revoke(deps, {
+  await requestRevocation(deps, {
     selector,
     reason: 'signed_out',
     actor: { kind: 'user', id: caller.actor.id },

@@ -3,7 +3,7 @@ import type { LoggedRevocation, Revocation } from '../../../db/types.ts'
 import { Problem } from '../../audit/problem.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { REASONS } from '../../protocol/revocation.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
 import { withEffective } from '../acts/effective.ts'
@@ -96,7 +96,7 @@ export const revocationRoutes = [
         revokeTarget(selector),
         undefined,
         async () => {
-          const answer = await revoke(deps, wanted)
+          const answer = await requestRevocation(deps, wanted)
           if (answer.outcome === 'unknown') throw noSuch(WHAT[selector.kind])
           return answer.outcome === 'revoked' ? answer.committed.revocation : undefined
         },

@@ -15,7 +15,7 @@ import type { Texts } from '../../pages/texts.ts'
 import { Moment } from '../../pages/times.tsx'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { splitList } from '../../protocol/params.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 import { forged } from './rejected-form.ts'
@@ -184,7 +184,7 @@ export async function signOutOfApp(
   // Read after the withdrawal: a code redeemed shortly before it has added a grant.
   const { grants } = await deps.store.appsOfUser(session.sub, now)
   for (const { sid } of grants.filter((grant) => grant.clientId === clientId))
-    await revoke(deps, {
+    await requestRevocation(deps, {
       selector: { kind: 'grant', sid, clientId },
       reason: sid === session.sid ? 'signed_out' : 'signed_out_remotely',
       actor,

@@ -1,7 +1,7 @@
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import { deviceIn } from '../../pages/times.tsx'
 import { forged } from './rejected-form.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
@@ -21,7 +21,7 @@ export async function signOutFrom(
   const own = live.find(({ session }) => session.sid === fields.get('sid'))?.session
   if (own === undefined) return { to: '/account' }
   if (own.sid === current.sid) return { to: '/logout' }
-  await revoke(deps, {
+  await requestRevocation(deps, {
     selector: { kind: 'session', sid: own.sid },
     reason: 'signed_out_remotely',
     actor: { kind: 'user', id: current.sub },

@@ -14,7 +14,7 @@ import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
 import { RAISES_FLOOR, type Reason } from '../../protocol/revocation.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import {
   freshProof,
   isKnownDevice,
@@ -176,7 +176,7 @@ async function afterOpening(
   if (removed) {
     // The tenant was removed after the judgement. Its revocation is older than this session and
     // does not cover it.
-    await revoke(deps, {
+    await requestRevocation(deps, {
       selector: { kind: 'session', sid },
       reason: 'tenant_removed',
       actor: { kind: 'broker', id: 'signin' },

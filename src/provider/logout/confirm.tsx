@@ -4,7 +4,7 @@ import { Notice } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import { openFromSession } from '../../session/sealed.ts'
 import { endedClass, liveSession, sessionHere, type SessionHere } from '../../session/current.ts'
 import { afterSignOut } from './after.ts'
@@ -83,7 +83,7 @@ async function endSession(
   const participants = all
     ? (await deps.store.liveSessionsOf(sub, now)).flatMap((session) => session.participants)
     : await deps.store.participants(sid)
-  const answer = await revoke(deps, {
+  const answer = await requestRevocation(deps, {
     selector: all ? { kind: 'subject', sub } : { kind: 'session', sid },
     reason: all ? 'signed_out_everywhere' : 'signed_out',
     actor: { kind: 'user', id: sub },

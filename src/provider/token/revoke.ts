@@ -4,7 +4,7 @@ import { requestingClient } from '../../clients/authenticate.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { required } from '../../protocol/params.ts'
-import { revoke } from '../../revocation/revoke.ts'
+import { requestRevocation } from '../../revocation/revoke.ts'
 import { readAccessToken } from './tokens.ts'
 import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
@@ -23,7 +23,7 @@ export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response
   const held = await grantOf(deps, client, required(params, 'token'), now)
   if (held !== undefined) {
     const { sid, presentedSeq } = held
-    await revoke(deps, {
+    await requestRevocation(deps, {
       selector: { kind: 'grant', sid, clientId: client.clientId },
       presentedSeq,
       reason: 'token_revoked',
