@@ -27,7 +27,7 @@ import { referenceOf } from '../rejected-visits.ts'
 import { type CallbackResult, type Opened, seal, type SignInPurpose, type Visit } from './sealed.ts'
 import { limitPage } from './session-limit-page.tsx'
 import { type Stale, stalePage } from './stale.tsx'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * The outcome of a step of the sign-in, as a value. The endpoint turns it into its response by
@@ -69,21 +69,21 @@ export type Answer = { signedIn?: KeptSignIn } & (
 export async function respond(
   deps: Deps,
   c: Context,
-  visitor: Visitor,
+  browser: BrowserContext,
   answer: Answer,
   now: number,
 ): Promise<Response> {
-  if (answer.signedIn !== undefined) keepSignIn(deps, c, visitor, answer.signedIn, now)
-  if (answer.kind === 'go_on') return respond(deps, c, visitor, await answer.next(), now)
+  if (answer.signedIn !== undefined) keepSignIn(deps, c, browser, answer.signedIn, now)
+  if (answer.kind === 'go_on') return respond(deps, c, browser, await answer.next(), now)
   if (answer.kind === 'guidance' && answer.about.retryAfterSeconds !== undefined)
     c.header('Retry-After', String(answer.about.retryAfterSeconds))
-  return send(deps, c, await pageOf(deps, pageView(deps, c), visitor, answer, now))
+  return send(deps, c, await pageOf(deps, pageView(deps, c), browser, answer, now))
 }
 
 function pageOf(
   deps: Deps,
   view: PageView,
-  visitor: Visitor,
+  browser: BrowserContext,
   answer: Exclude<Answer, { kind: 'go_on' }>,
   now: number,
 ): PageAnswer | Promise<PageAnswer> {
@@ -97,22 +97,22 @@ function pageOf(
     case 'instance':
       return answerInstance(deps, view, answer.reply, answer.content)
     case 'again':
-      return { to: againAddress(deps, visitor, answer.purpose, now) }
+      return { to: againAddress(deps, browser, answer.purpose, now) }
     case 'consent': {
       const { request, sid } = answer
-      const sealed = seal(deps, visitor, 'consent', { request, sid }, now)
+      const sealed = seal(deps, browser, 'consent', { request, sid }, now)
       return { to: `/signin/consent?${new URLSearchParams({ request: sealed })}` }
     }
     case 'ask_consent':
       return consentPage(view, answer)
     case 'sign_in':
-      return signInPage(deps, view, visitor, answer, now)
+      return signInPage(deps, view, browser, answer, now)
     case 'session_limit':
-      return limitPage(deps, view, visitor, answer, now)
+      return limitPage(deps, view, browser, answer, now)
     case 'guidance':
-      return guidancePage(deps, view, visitor, answer.about, now)
+      return guidancePage(deps, view, browser, answer.about, now)
     case 'stale':
-      return stalePage(deps, view, visitor, answer, now)
+      return stalePage(deps, view, browser, answer, now)
     case 'not_connected':
       return notConnectedPage(view, answer.missing)
   }
@@ -136,7 +136,7 @@ export const stale = (
  */
 export async function used(
   deps: Pick<Deps, 'store' | 'sealer' | 'rejectedVisits'>,
-  { sessionHash }: Visitor,
+  { sessionHash }: BrowserContext,
   { id: attempt, purpose }: Pick<Visit, 'id' | 'purpose'>,
   now: number,
 ): Promise<Answer> {

@@ -15,7 +15,7 @@ import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
 import { asRegistered, clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
 import { servingSession } from './session-serves.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * The authorization endpoint. With a valid session the browser returns to the client with a code;
@@ -38,13 +38,13 @@ interface AuthorizeInput {
 /** Answers an authorization request. @throws OAuthError that must not redirect */
 export async function authorize(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   input: AuthorizeInput,
   now: number,
 ): Promise<Answer> {
   const { sent } = input
   const clientId = deps.clients.find(sent.get('client_id') ?? '')?.clientId
-  const key = { clientId, address: visitor.remote }
+  const key = { clientId, address: browser.remote }
   mustBeWithin(deps.rateLimits, 'authorize', key)
   const rejected = (error: OAuthError): OAuthError => {
     const reference = deps.rateLimits.mayLog(key) ? newReference(deps.random) : undefined
@@ -60,14 +60,14 @@ export async function authorize(
       })
     return error
   }
-  return answerRequest(deps, visitor, input, now, rejected).catch((error: unknown) => {
+  return answerRequest(deps, browser, input, now, rejected).catch((error: unknown) => {
     throw error instanceof OAuthError ? rejected(error) : error
   })
 }
 
 async function answerRequest(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   { sent, isPost, useLocales }: AuthorizeInput,
   now: number,
   rejected: (error: OAuthError) => OAuthError,
@@ -94,7 +94,7 @@ async function answerRequest(
   const request: SignInRequest = { ...read, pushed }
   // A cross-site POST has no cookies (SameSite=Lax). The GET that follows has them.
   if (isPost) return { kind: 'again', purpose: { kind: 'instance', request } }
-  return serve(deps, visitor, request, now)
+  return serve(deps, browser, request, now)
 }
 
 function asAnswer(error: unknown): OAuthError {
@@ -105,14 +105,14 @@ function asAnswer(error: unknown): OAuthError {
 /** Answers a validated request. @throws OAuthError that must not redirect */
 export async function serve(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   asked: SignInRequest,
   now: number,
 ): Promise<Answer> {
   const client = clientOf(deps, asked)
   const request = asRegistered(client, asked)
-  if (!request.prompt.includes('none')) return serveWithPages(deps, visitor, client, request, now)
-  const answer = await serveSilently(deps, visitor, client, request, now).catch(
+  if (!request.prompt.includes('none')) return serveWithPages(deps, browser, client, request, now)
+  const answer = await serveSilently(deps, browser, client, request, now).catch(
     (error: unknown) => {
       if (error instanceof StoreUnavailable)
         return new OAuthError(
@@ -134,13 +134,13 @@ export async function serve(
  */
 async function serveSilently(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   client: Client,
   request: SignInRequest,
   now: number,
 ): Promise<Answer | OAuthError> {
   const session = servingSession(
-    await currentStatus(deps, visitor.sessionHash, now),
+    await currentStatus(deps, browser.sessionHash, now),
     request,
     now,
     client.metadata.maxAuthenticationSeconds,
@@ -188,13 +188,13 @@ async function cannotProve(
 
 async function serveWithPages(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   client: Client,
   request: SignInRequest,
   now: number,
 ): Promise<Answer> {
   const purpose = { kind: 'instance', request } as const
-  const former = await currentStatus(deps, visitor.sessionHash, now)
+  const former = await currentStatus(deps, browser.sessionHash, now)
   const session = servingSession(former, request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) {
     if (await cannotProve(deps, former, request))
@@ -202,11 +202,11 @@ async function serveWithPages(
     if (endedElsewhere(former) || !skipsPage(client, request))
       return { kind: 'sign_in', purpose, former }
     if (!(await usePushed(deps, request, now))) throw gone()
-    return visitMicrosoft(deps, visitor, purpose, {
+    return visitMicrosoft(deps, browser, purpose, {
       another: false,
-      shared: visitor.isShared,
+      shared: browser.isShared,
       now,
-      attempt: `${visitor.hash()} ${JSON.stringify(request)}`,
+      attempt: `${browser.hash()} ${JSON.stringify(request)}`,
     })
   }
   if (!admits(client, session))

@@ -9,7 +9,7 @@ import { signIn } from './open-session.ts'
 import { withEarlier } from './proven.ts'
 import { open, type Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * Handles the return from Microsoft: checks that the visit belongs to this browser, consumes it,
@@ -17,32 +17,32 @@ import type { Visitor } from './visitor.ts'
  */
 export async function callback(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   query: URLSearchParams,
   now: number,
 ): Promise<Answer> {
   const params = tryParams(query)
   // An administrator returns from Microsoft's page of consent, which the page for them links to.
   if (params?.has('admin_consent') && !params.has('code'))
-    return { kind: 'page_of_ours', to: answeredConsent(deps, visitor, params, now) }
-  const opened = open(deps, visitor, 'visit', params?.get('state'), now)
+    return { kind: 'page_of_ours', to: answeredConsent(deps, browser, params, now) }
+  const opened = open(deps, browser, 'visit', params?.get('state'), now)
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
     return clockIsWrong(deps, opened.value)
   if (opened.how !== 'good') return stale(opened, opened.value?.purpose)
   const visit = opened.value
   if (params === undefined || (await isUsed(deps, visit, params, opened.until)))
-    return used(deps, visitor, visit, now)
+    return used(deps, browser, visit, now)
   let identity: MicrosoftIdentity
   try {
     identity = await identify(deps, visit, params, now)
   } catch (error) {
     // The user is not authenticated yet, so the rejection changes no session.
     if (error instanceof MicrosoftRejection)
-      return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
+      return rejected(deps, browser, visit, error, { now, inQuery: bringsError(params) })
     throw error
   }
   const tenant = await deps.store.findTenant(identity.user.tid)
-  return signIn(deps, visitor, withEarlier(deps.config, visit, identity, tenant), tenant, { now })
+  return signIn(deps, browser, withEarlier(deps.config, visit, identity, tenant), tenant, { now })
 }
 
 /**
@@ -84,15 +84,15 @@ async function identify(
 
 function rejected(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   visit: Visit,
   error: MicrosoftRejection,
   { now, inQuery }: { now: number; inQuery: boolean },
 ): Answer | Promise<Answer> {
   // Microsoft demands these claims. The broker repeats the visit for them once.
   if (error.claims !== undefined && !visit.asked?.includes('challenge'))
-    return visitAgain(deps, visitor, visit, 'challenge', { claims: error.claims }, now)
-  const [user] = visitor.users
+    return visitAgain(deps, browser, visit, 'challenge', { claims: error.claims }, now)
+  const [user] = browser.users
   if (user !== undefined) deps.signInWatch.failed(user, error.guidance)
   // Anyone can forge an error in the query, so it has its own counter and pages no operator.
   const counter = inQuery ? deps.metrics.callbackErrors : deps.metrics.signIns

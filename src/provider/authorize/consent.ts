@@ -9,7 +9,7 @@ import { codeForSession } from './code.ts'
 import { clientOf, type SignInRequest } from './request.ts'
 import { open, type SignInPurpose } from './sealed.ts'
 import type { SentForm } from './session-limit.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * Consent to share the user's identity with an instance. All other checks of the session have
@@ -21,21 +21,21 @@ type Checked = { client: Client; request: SignInRequest; session: Session }
 /** Returns the consent page, or the page to start again. */
 export async function askConsent(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   sealed: string | undefined,
   now: number,
 ): Promise<Answer> {
-  const checked = await check(deps, visitor, sealed, now)
+  const checked = await check(deps, browser, sealed, now)
   return 'kind' in checked ? checked : { kind: 'ask_consent', sealed: sealed ?? '', ...checked }
 }
 
 export async function decideConsent(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   form: SentForm,
   now: number,
 ): Promise<Answer> {
-  const checked = await check(deps, visitor, form.sealed, now)
+  const checked = await check(deps, browser, form.sealed, now)
   if ('kind' in checked) return checked
   const { client, request, session } = checked
   const purpose: SignInPurpose = { kind: 'instance', request }
@@ -63,16 +63,16 @@ export async function decideConsent(
  */
 async function check(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   sealed: string | undefined,
   now: number,
 ): Promise<Checked | Answer> {
-  const opened = open(deps, visitor, 'consent', sealed, now)
+  const opened = open(deps, browser, 'consent', sealed, now)
   if (opened.how !== 'good')
     return stale(opened, opened.value && { kind: 'instance', request: opened.value.request })
   const { request, sid } = opened.value
   const client = clientOf(deps, request)
-  const status = await currentStatus(deps, visitor.sessionHash, now)
+  const status = await currentStatus(deps, browser.sessionHash, now)
   if (status.state !== 'live' || status.session.sid !== sid || !admits(client, status.session))
     return { kind: 'again', purpose: { kind: 'instance', request } }
   return { client, request, session: status.session }

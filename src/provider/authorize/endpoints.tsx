@@ -28,7 +28,7 @@ import { endAndSignIn, type SentForm } from './session-limit.ts'
 import { limitPurpose } from './session-limit-page.tsx'
 import { servingSession } from './session-serves.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
-import { type Visitor, visitorOf } from './visitor.ts'
+import { type BrowserContext, browserContextOf } from './browser-context.ts'
 import { parseForm } from '../../protocol/params.ts'
 
 /**
@@ -57,38 +57,38 @@ function pages(deps: Deps): Hono {
   })
   const step = stepOf(deps)
   const answerRequest = (read: Read) =>
-    step((c, visitor, now) => answerAuthorize(deps, c, visitor, read, now))
+    step((c, browser, now) => answerAuthorize(deps, c, browser, read, now))
   endpoints.get('/authorize', described(AUTHORIZE.get, answerRequest(query)))
   endpoints.post('/authorize', limit, described(AUTHORIZE.post, answerRequest(form)))
   endpoints.get(
     '/signin/start',
-    step((c, visitor, now) => {
+    step((c, browser, now) => {
       // A link can only mark a computer as shared. The page's own link can lift the mark.
       if (c.req.query('computer') === 'shared')
-        visitor.isShared = takenForShared(deps.config, visitor, 'shared')
-      return signInForOwnPage(deps, visitor, readOwnPurpose(query(c)), now)
+        browser.isShared = takenForShared(deps.config, browser, 'shared')
+      return signInForOwnPage(deps, browser, readOwnPurpose(query(c)), now)
     }),
   )
   endpoints.get(
     '/signin/continue',
-    step((c, visitor, now) => resumeRequest(deps, visitor, c.req.query('request'), now)),
+    step((c, browser, now) => resumeRequest(deps, browser, c.req.query('request'), now)),
   )
   endpoints.get(
     '/signin/microsoft',
-    step((c, visitor, now) => start(deps, visitor, query(c), now)),
+    step((c, browser, now) => start(deps, browser, query(c), now)),
   )
   endpoints.get(
     '/signin/callback',
-    step((c, visitor, now) => {
-      mustBeWithin(deps.rateLimits, 'callback', { address: visitor.remote })
-      return callback(deps, visitor, query(c), now)
+    step((c, browser, now) => {
+      mustBeWithin(deps.rateLimits, 'callback', { address: browser.remote })
+      return callback(deps, browser, query(c), now)
     }),
   )
   mountForms(endpoints, deps, limit)
   endpoints.get('/signin/granting-consent', (c) => {
     const now = deps.clock.now()
-    const [view, visitor] = [pageView(deps, c), visitorOf(deps, c, now)]
-    return send(deps, c, grantingConsentPage(deps, view, visitor, c.req.query('result'), now))
+    const [view, browser] = [pageView(deps, c), browserContextOf(deps, c, now)]
+    return send(deps, c, grantingConsentPage(deps, view, browser, c.req.query('result'), now))
   })
   endpoints.onError(
     pageErrors(deps, (t) => t.signIn.notSaved, {
@@ -103,20 +103,20 @@ function mountForms(endpoints: Hono, deps: Deps, limit: MiddlewareHandler): void
   const step = stepOf(deps)
   endpoints.get(
     '/signin/consent',
-    step((c, visitor, now) => askConsent(deps, visitor, c.req.query('request'), now)),
+    step((c, browser, now) => askConsent(deps, browser, c.req.query('request'), now)),
   )
   endpoints.post(
     '/signin/consent',
     limit,
-    step(async (c, visitor, now) =>
-      decideConsent(deps, visitor, await sentForm(deps, c, consentPurpose), now),
+    step(async (c, browser, now) =>
+      decideConsent(deps, browser, await sentForm(deps, c, consentPurpose), now),
     ),
   )
   endpoints.post(
     '/signin/session-limit',
     limit,
-    step(async (c, visitor, now) =>
-      endAndSignIn(deps, visitor, await sentForm(deps, c, limitPurpose), now),
+    step(async (c, browser, now) =>
+      endAndSignIn(deps, browser, await sentForm(deps, c, limitPurpose), now),
     ),
   )
   endpoints.get('/assets/apps/:id', async (c) => {
@@ -134,17 +134,17 @@ type Read = (c: Context) => URLSearchParams | Promise<URLSearchParams>
 /** Returns a handler: it reads the browser, runs the step, and renders its answer. */
 const stepOf =
   (deps: Deps) =>
-  (take: (c: Context, visitor: Visitor, now: number) => Answer | Promise<Answer>): Handler =>
+  (take: (c: Context, browser: BrowserContext, now: number) => Answer | Promise<Answer>): Handler =>
   async (c: Context) => {
     const now = deps.clock.now()
-    const visitor = visitorOf(deps, c, now)
-    return respond(deps, c, visitor, await take(c, visitor, now), now)
+    const browser = browserContextOf(deps, c, now)
+    return respond(deps, c, browser, await take(c, browser, now), now)
   }
 
 async function answerAuthorize(
   deps: Deps,
   c: Context,
-  visitor: Visitor,
+  browser: BrowserContext,
   read: Read,
   now: number,
 ): Promise<Answer> {
@@ -153,7 +153,7 @@ async function answerAuthorize(
     isPost: c.req.method === 'POST',
     useLocales: (locales: string | null) => useLocales(c, deps.config, locales),
   }
-  return authorize(deps, visitor, input, now)
+  return authorize(deps, browser, input, now)
 }
 
 const query = (c: Context): URLSearchParams => new URL(c.req.url).searchParams
@@ -186,39 +186,39 @@ async function sentForm(
 /** Restarts a checked request, from any browser. It is worth no more than its /authorize URL. */
 async function resumeRequest(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   sealed: string | undefined,
   now: number,
 ): Promise<Answer> {
-  const opened = open(deps, visitor, 'again', sealed, now)
-  return opened.how === 'good' ? resume(deps, visitor, opened.value, now) : stale(opened, undefined)
+  const opened = open(deps, browser, 'again', sealed, now)
+  return opened.how === 'good' ? resume(deps, browser, opened.value, now) : stale(opened, undefined)
 }
 
 const resume = (
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
 ): Promise<Answer> =>
   purpose.kind === 'own'
-    ? signInForOwnPage(deps, visitor, purpose, now)
-    : serve(deps, visitor, purpose.request, now)
+    ? signInForOwnPage(deps, browser, purpose, now)
+    : serve(deps, browser, purpose.request, now)
 
 async function start(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   sent: URLSearchParams,
   now: number,
 ): Promise<Answer> {
-  const opened = open(deps, visitor, 'start', sent.get('request') ?? undefined, now)
+  const opened = open(deps, browser, 'start', sent.get('request') ?? undefined, now)
   if (opened.how !== 'good') return stale(opened, opened.value)
   const { value: purpose } = opened
   const another =
     sent.get('account') === 'another' || (purpose.kind === 'own' && purpose.another === true)
-  if (!another && (await isServed(deps, visitor, purpose, now)))
-    return resume(deps, visitor, purpose, now)
-  const shared = takenForShared(deps.config, visitor, sent.get('computer') ?? undefined)
-  return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), {
+  if (!another && (await isServed(deps, browser, purpose, now)))
+    return resume(deps, browser, purpose, now)
+  const shared = takenForShared(deps.config, browser, sent.get('computer') ?? undefined)
+  return visitMicrosoft(deps, browser, await begun(deps, purpose, now), {
     another,
     shared,
     now,
@@ -232,11 +232,11 @@ async function start(
  */
 async function isServed(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
 ): Promise<boolean> {
-  const status = await currentStatus(deps, visitor.sessionHash, now)
+  const status = await currentStatus(deps, browser.sessionHash, now)
   if (purpose.kind === 'own') return servesOwn(status, purpose, now)
   const client = clientOf(deps, purpose.request)
   return (

@@ -12,7 +12,7 @@ import type { Texts } from '../../pages/texts.ts'
 import type { Deps } from '../deps.ts'
 import type { PageAnswer, PageView } from '../page-request.ts'
 import { type AdminConsent, open, seal } from './sealed.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * The page on which an administrator of a tenant consents for all its users: what Microsoft asks
@@ -27,33 +27,33 @@ const PATH = '/signin/granting-consent'
  */
 export function answeredConsent(
   deps: Pick<Deps, 'sealer'>,
-  visitor: Visitor,
+  browser: BrowserContext,
   params: Params,
   now: number,
 ): string {
-  const sent = open(deps, visitor, 'adminConsent', params.get('state'), now)
+  const sent = open(deps, browser, 'adminConsent', params.get('state'), now)
   if (sent.how !== 'good' || sent.value.outcome !== undefined) return PATH
   const tid = params.get('tenant')
   // An error comes with `admin_consent=True` as well.
   const answer: AdminConsent = params.has('error')
     ? { outcome: 'rejected', code: rejectionOf(answerOfCallback(params)).code }
     : { outcome: 'granted', tid: tid !== undefined && isGuid(tid) ? tid : undefined }
-  const result = seal(deps, visitor, 'adminConsent', answer, now)
+  const result = seal(deps, browser, 'adminConsent', answer, now)
   return `${PATH}?${new URLSearchParams({ result })}`
 }
 
 export function grantingConsentPage(
   deps: Pick<Deps, 'config' | 'connection' | 'sealer'>,
   { t }: PageView,
-  visitor: Visitor,
+  browser: BrowserContext,
   result: string | undefined,
   now: number,
 ): PageAnswer {
   const connection = deps.connection.current()
   const { clientId } = connection
-  const state = seal(deps, visitor, 'adminConsent', {}, now)
+  const state = seal(deps, browser, 'adminConsent', {}, now)
   const href = adminConsentUrl(deps.config, connection, { tid: 'organizations', state })
-  const answered = open(deps, visitor, 'adminConsent', result, now)
+  const answered = open(deps, browser, 'adminConsent', result, now)
   const { outcome, tid, code }: AdminConsent = answered.how === 'good' ? answered.value : {}
   if (outcome === 'granted') return grantedPage(tid, t)
   return {

@@ -33,7 +33,7 @@ import { provenBy } from './proven.ts'
 import { clientOf } from './request.ts'
 import { type CallbackResult, clientIdOf, type Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /** The proven identity, with the claims that tokens may have. */
 interface Proved
@@ -56,13 +56,13 @@ interface SignInKind {
  */
 export async function signIn(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   result: CallbackResult,
   tenant: Tenant | undefined,
   how: SignInKind,
 ): Promise<Answer> {
-  const outcome = await judgeAndOpen(deps, visitor, result, tenant, how)
-  return 'admitted' in outcome ? notAdmitted(deps, visitor, result, outcome, how) : outcome
+  const outcome = await judgeAndOpen(deps, browser, result, tenant, how)
+  return 'admitted' in outcome ? notAdmitted(deps, browser, result, outcome, how) : outcome
 }
 
 /**
@@ -71,7 +71,7 @@ export async function signIn(
  */
 async function judgeAndOpen(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   result: CallbackResult,
   tenant: Tenant | undefined,
   { limit, now }: SignInKind,
@@ -82,7 +82,7 @@ async function judgeAndOpen(
   if (!judgement.admitted) return judgement
   const session = newSession(
     deps,
-    visitor,
+    browser,
     { ...result, tenant, acr: judgement.acr, amr: judgement.amr },
     now,
   )
@@ -96,13 +96,13 @@ async function judgeAndOpen(
   const cookie = newSessionCookie(deps.random)
   const { most, whenFull } = deps.config.sessionRules
   const opened = await deps.store.signIn({
-    session: { ...session, cookieHash: cookie.hash, browserHash: visitor.hash() },
+    session: { ...session, cookieHash: cookie.hash, browserHash: browser.hash() },
     code: made?.row,
-    browserCookieHash: visitor.sessionHash,
-    from: signInFrom(visitor, result),
-    newDevice: !isKnownDevice(visitor, user),
+    browserCookieHash: browser.sessionHash,
+    from: signInFrom(browser, result),
+    newDevice: !isKnownDevice(browser, user),
     ...freshProof(
-      provenOf(visitor, user, proven),
+      provenOf(browser, user, proven),
       freshContextOf(deps.config.freshContext, user.tid),
     ),
     limit: most === undefined ? undefined : { most, whenFull, end: limit?.end },
@@ -117,7 +117,7 @@ async function judgeAndOpen(
       : notOpened(deps, result, opened)
   return afterOpening(
     deps,
-    visitor,
+    browser,
     { visit, proven, made, cookie: cookie.value, removed },
     opened,
     now,
@@ -153,7 +153,7 @@ function notOpened(
  */
 async function afterOpening(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   {
     visit,
     proven,
@@ -193,7 +193,7 @@ async function afterOpening(
     sid,
     tid: user.tid,
     client_id: clientIdOf(purpose),
-    from: visitor.remote,
+    from: browser.remote,
   })
   const signedIn = { cookie, session: opened.session, proven, shared: visit.shared === true }
   if (purpose.kind === 'own') return { kind: 'page_of_ours', to: purpose.returnTo, signedIn }
@@ -205,7 +205,7 @@ async function afterOpening(
     if (await consentMissing(deps, clientOf(deps, request), request, sub))
       return { kind: 'consent', request, sid }
     return (
-      (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, visitor, visit, now)
+      (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, browser, visit, now)
     )
   }
   return { kind: 'go_on', next, signedIn }
@@ -213,7 +213,7 @@ async function afterOpening(
 
 function newSession(
   deps: Deps,
-  { device }: Visitor,
+  { device }: BrowserContext,
   { visit, identity, tenant, acr, amr }: Proved,
   now: number,
 ): Omit<NewSession, 'cookieHash'> {
@@ -256,7 +256,7 @@ function newSession(
  */
 async function notAdmitted(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   result: CallbackResult,
   judgement: NotAdmitted,
   { limit, now }: SignInKind,
@@ -269,7 +269,7 @@ async function notAdmitted(
     const loginHint = identity.loginHint ?? identity.user.username
     const next = await visitAgain(
       deps,
-      visitor,
+      browser,
       visit,
       judgement.demand,
       { ...judgement.ask, loginHint },
@@ -277,20 +277,20 @@ async function notAdmitted(
     )
     const enters = judgement.demand === 'fresh' || judgement.demand === 'fresh_context'
     return next.kind === 'microsoft' && enters
-      ? { kind: 'once_more', url: next.url, ended: await remoteEnd(deps, visitor, identity.user) }
+      ? { kind: 'once_more', url: next.url, ended: await remoteEnd(deps, browser, identity.user) }
       : next
   }
   const why = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
   deps.signInWatch.failed(identity.user, why)
   const about = { key: why, purpose, attempt: visit.id, user: identity.user }
   if ('error' in judgement && purpose.kind === 'instance') {
-    await recordRejection(deps, visitor, about, now)
+    await recordRejection(deps, browser, about, now)
     deps.metrics.signIns.inc({ outcome: judgement.error.code })
     return { kind: 'instance', reply: purpose.request.reply, content: judgement.error }
   }
   const lock = await lockOfOperator(deps, result, why)
   if (lock === undefined || purpose.kind !== 'instance') return rejection(deps, about)
-  await recordRejection(deps, visitor, about, now)
+  await recordRejection(deps, browser, about, now)
   deps.metrics.signIns.inc({ outcome: why })
   const content = new OAuthError('access_denied', lock)
   return { kind: 'instance', reply: purpose.request.reply, content }
@@ -319,8 +319,8 @@ async function lockOfOperator(
 }
 
 /** Returns the latest end of a session of the user for which this browser has no fresh sign-in. */
-async function remoteEnd({ store }: Pick<Deps, 'store'>, visitor: Visitor, user: UserKey) {
-  const proven = provenOf(visitor, user).seq
+async function remoteEnd({ store }: Pick<Deps, 'store'>, browser: BrowserContext, user: UserKey) {
+  const proven = provenOf(browser, user).seq
   const subject = await store.findSubjectByUser(user.tid, user.oid)
   const events =
     subject === undefined ? [] : await store.securityHistory({ sub: subject.sub, limit: 20 })
@@ -333,7 +333,10 @@ async function remoteEnd({ store }: Pick<Deps, 'store'>, visitor: Visitor, user:
 }
 
 /** Returns where a sign-in came from, for the security history. */
-const signInFrom = ({ address }: Visitor, { visit: { purpose } }: CallbackResult): SignInFrom => ({
+const signInFrom = (
+  { address }: BrowserContext,
+  { visit: { purpose } }: CallbackResult,
+): SignInFrom => ({
   address,
   clientId: clientIdOf(purpose),
 })

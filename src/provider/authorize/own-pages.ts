@@ -5,7 +5,7 @@ import { currentStatus } from '../../session/current.ts'
 import { isFresh } from '../../session/lifetimes.ts'
 import type { Answer } from './answer.tsx'
 import type { OwnPurpose } from './sealed.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /** Sign-in for the broker's own pages, without a client or a code. */
 
@@ -46,13 +46,13 @@ export const servesOwn = (
 
 export async function signInForOwnPage(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: OwnPurpose,
   now: number,
 ): Promise<Answer> {
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return { kind: 'not_connected', missing: readiness.missing }
-  const former = await currentStatus(deps, visitor.sessionHash, now)
+  const former = await currentStatus(deps, browser.sessionHash, now)
   return servesOwn(former, purpose, now)
     ? { kind: 'page_of_ours', to: purpose.returnTo }
     : { kind: 'sign_in', purpose, former }

@@ -19,7 +19,7 @@ import { referenceOf } from '../rejected-visits.ts'
 import { ReturnToApp } from './reply.tsx'
 import { clientIdOf, seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * The pages of the sign-in. Their links hold the sealed request, which is valid only in this
@@ -38,13 +38,13 @@ const nameOf = (deps: Need, clientId: string): string =>
  */
 function startAddress(
   deps: Need,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
   more?: Chosen,
 ): string {
-  const request = seal(deps, visitor, 'start', purpose, now)
-  const computer = visitor.isShared && { computer: 'shared' }
+  const request = seal(deps, browser, 'start', purpose, now)
+  const computer = browser.isShared && { computer: 'shared' }
   return `/signin/microsoft?${new URLSearchParams({ request, ...computer, ...more })}`
 }
 
@@ -53,11 +53,11 @@ type Chosen = { account: 'another' } | { computer: 'shared' | 'own' }
 
 export const againAddress = (
   deps: Pick<Deps, 'sealer'>,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
 ): string =>
-  `/signin/continue?${new URLSearchParams({ request: seal(deps, visitor, 'again', purpose, now) })}`
+  `/signin/continue?${new URLSearchParams({ request: seal(deps, browser, 'again', purpose, now) })}`
 
 /**
  * Returns the sign-in page, or that of a lock by which the browser's previous session ended and
@@ -66,7 +66,7 @@ export const againAddress = (
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound' | 'rejectedVisits'>,
   view: PageView,
-  visitor: Visitor,
+  browser: BrowserContext,
   { purpose, former }: { purpose: SignInPurpose; former: SessionStatus },
   now: number,
 ): Promise<PageAnswer> {
@@ -78,7 +78,7 @@ export async function signInPage(
     if (lock !== undefined) {
       const key = `${lock.kind}_locked`
       const attempt = `${former.session.sid} ${key}`
-      return guidancePage(deps, view, visitor, { key, purpose, attempt, user, lock }, now)
+      return guidancePage(deps, view, browser, { key, purpose, attempt, user, lock }, now)
     }
   }
   const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
@@ -99,8 +99,8 @@ export async function signInPage(
             {t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}
           </Notice>
         ) : null}
-        <MicrosoftButton href={startAddress(deps, visitor, purpose, now)} />
-        <Other deps={deps} visitor={visitor} purpose={purpose} now={now} t={t} />
+        <MicrosoftButton href={startAddress(deps, browser, purpose, now)} />
+        <Other deps={deps} visitor={browser} purpose={purpose} now={now} t={t} />
         <Trouble />
         {app === undefined ? null : <AppLinks app={app.metadata} />}
       </>
@@ -111,17 +111,17 @@ export async function signInPage(
 /** Other ways to sign in: with an account that the hint does not name, or on a shared computer. */
 interface OtherProps {
   deps: Need
-  visitor: Visitor
+  visitor: BrowserContext
   purpose: SignInPurpose
   now: number
   t: Texts
 }
 
-function Other({ deps, visitor, purpose, now, t }: OtherProps) {
+function Other({ deps, visitor: browser, purpose, now, t }: OtherProps) {
   const { sharedComputer, sharedIdleSeconds } = deps.config.sessionRules
-  const shared = visitor.isShared
+  const shared = browser.isShared
   const link = (label: string, chosen: Chosen) => (
-    <a href={startAddress(deps, visitor, purpose, now, chosen)}>{label}</a>
+    <a href={startAddress(deps, browser, purpose, now, chosen)}>{label}</a>
   )
   const minutes = Math.round(Math.min(sharedIdleSeconds, deps.config.limits.idleSeconds) / 60)
   return (
@@ -222,7 +222,7 @@ export interface GuidanceAbout {
 /** Keeps a rejected sign-in under its reference, once. @returns the reference */
 export async function recordRejection(
   deps: Pick<Deps, 'store' | 'sealer' | 'rejectedVisits'>,
-  { address, device, remote }: Visitor,
+  { address, device, remote }: BrowserContext,
   { key, purpose, attempt, code, user }: GuidanceAbout,
   now: number,
 ): Promise<string> {
@@ -249,12 +249,12 @@ export async function recordRejection(
 export async function guidancePage(
   deps: Need & Pick<Deps, 'store' | 'rejectedVisits'>,
   { t }: PageView,
-  visitor: Visitor,
+  browser: BrowserContext,
   about: GuidanceAbout,
   now: number,
 ): Promise<PageAnswer> {
   const guidance = guidanceFor(about.key)
-  const reference = await recordRejection(deps, visitor, about, now)
+  const reference = await recordRejection(deps, browser, about, now)
   const clientId = clientIdOf(about.purpose)
   const fields = {
     guidance: about.key,
@@ -266,7 +266,7 @@ export async function guidancePage(
   }
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
   const lock = about.lock ?? (await lockOf(deps, about))
-  const tid = about.user?.tid ?? visitor.users[0]?.tid
+  const tid = about.user?.tid ?? browser.users[0]?.tid
   // Only the operator can lift a lock of theirs.
   const help =
     (lock?.byOwnTenant === false ? helpOfOperator(deps) : undefined) ?? (await helpFor(deps, tid))
@@ -298,7 +298,7 @@ export async function guidancePage(
         <Offers
           links={guidance.offers.flatMap((offer) => {
             const href =
-              offer === 'contact' ? address : offerAddress(deps, visitor, offer, { ...about, now })
+              offer === 'contact' ? address : offerAddress(deps, browser, offer, { ...about, now })
             const isNamed = offer === 'contact' && help?.name !== undefined
             const children = isNamed ? t.contact.named({ name: help.name ?? '' }) : t.offers[offer]
             return href === undefined ? [] : [{ href, children }]
@@ -439,13 +439,13 @@ function ToSend({ message }: { message: string }) {
 
 function offerAddress(
   deps: Need,
-  visitor: Visitor,
+  browser: BrowserContext,
   offer: Exclude<Offer, 'contact'>,
   { purpose, now }: { purpose: SignInPurpose; now: number },
 ): string {
   const links: Record<typeof offer, () => string> = {
-    try_again: () => startAddress(deps, visitor, purpose, now),
-    another_account: () => startAddress(deps, visitor, purpose, now, { account: 'another' }),
+    try_again: () => startAddress(deps, browser, purpose, now),
+    another_account: () => startAddress(deps, browser, purpose, now, { account: 'another' }),
     granting_consent: () => '/signin/granting-consent',
     set_up_mfa: () => 'https://mysignins.microsoft.com/security-info',
   }

@@ -5,7 +5,7 @@ import { equalInConstantTime } from '../../runtime/compare.ts'
 import type { ContextProof, UserKey } from '../../session/browser.ts'
 import { openSealed, sealUntil } from '../../keys/sealed-in-browser.ts'
 import type { SignInRequest } from './request.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * Values sealed into URLs and forms, because the broker stores nothing before Microsoft's callback.
@@ -110,13 +110,13 @@ interface Bound<T> {
 
 export function seal<K extends keyof SealedPayloads>(
   { sealer }: Pick<Deps, 'sealer'>,
-  visitor: Visitor,
+  browser: BrowserContext,
   place: K,
   value: SealedPayloads[K],
   now: number,
 ): string {
   const bound: Bound<SealedPayloads[K]> = {
-    browser: place === 'again' ? undefined : visitor.hash(),
+    browser: place === 'again' ? undefined : browser.hash(),
     value,
   }
   return sealUntil(sealer, `signin/${place}`, bound, now + SECONDS[place])
@@ -130,7 +130,7 @@ export type Opened<T> =
 
 export function open<K extends keyof SealedPayloads>(
   { sealer }: Pick<Deps, 'sealer'>,
-  { browserHash: sent }: Visitor,
+  { browserHash: sent }: BrowserContext,
   place: K,
   sealed: string | undefined,
   now: number,

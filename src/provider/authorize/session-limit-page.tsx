@@ -8,7 +8,7 @@ import { ago, deviceIn, Moment } from '../../pages/times.tsx'
 import { OAuthError } from '../../protocol/error.ts'
 import { ReturnToApp } from './reply.tsx'
 import { type CallbackResult, seal } from './sealed.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * The page on which a user with too many sessions chooses which end. The sign-in waits sealed in
@@ -21,7 +21,7 @@ export const limitPurpose = (sealed: string): string => `session-limit:${sealed}
 export function limitPage(
   deps: Deps,
   { t, csrf }: PageView,
-  visitor: Visitor,
+  browser: BrowserContext,
   {
     id,
     result,
@@ -39,7 +39,7 @@ export function limitPage(
 ): PageAnswer {
   const { purpose } = result.visit
   // Its time counts from Microsoft's answer, however often the form is shown again.
-  const sealed = seal(deps, visitor, 'limit', { id, identified, ...result }, identified.at)
+  const sealed = seal(deps, browser, 'limit', { id, identified, ...result }, identified.at)
   const answer = new OAuthError(
     'access_denied',
     'The user has reached the maximum number of sessions, and ended none of them.',

@@ -3,7 +3,7 @@ import { sha256 } from '../../runtime/compare.ts'
 import { type Answer, clockIsWrong, stale, used } from './answer.tsx'
 import { signIn } from './open-session.ts'
 import { open } from './sealed.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * A submitted form: its sealed value, whether the broker's own page in this browser made it, and
@@ -22,11 +22,11 @@ export interface SentForm {
  */
 export async function endAndSignIn(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   form: SentForm,
   now: number,
 ): Promise<Answer> {
-  const opened = open(deps, visitor, 'limit', form.sealed, now)
+  const opened = open(deps, browser, 'limit', form.sealed, now)
   const purpose = opened.value?.visit.purpose
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
     return clockIsWrong(deps, opened.value.visit)
@@ -40,9 +40,9 @@ export async function endAndSignIn(
       expiresAt: opened.until + 60,
     }))
   )
-    return used(deps, visitor, result.visit, now)
+    return used(deps, browser, result.visit, now)
   const tenant = await deps.store.findTenant(result.identity.user.tid)
-  return signIn(deps, visitor, result, tenant, {
+  return signIn(deps, browser, result, tenant, {
     limit: { end: form.fields.getAll('end'), identified },
     now,
   })

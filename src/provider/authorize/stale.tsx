@@ -6,7 +6,7 @@ import { homeOf, startsAnew } from '../../pages/places.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { againAddress } from './pages.tsx'
 import type { SignInPurpose } from './sealed.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /**
  * Pages of a sign-in that cannot continue: an old tab, Back, two tabs, another browser, or no
@@ -30,19 +30,19 @@ export type Stale = Exclude<keyof typeof STATUS, 'forgotten'>
 export function stalePage(
   deps: Need,
   { t }: PageView,
-  visitor: Visitor,
+  browser: BrowserContext,
   answer: { how: Stale; purpose?: SignInPurpose | undefined },
   now: number,
 ): PageAnswer {
   const { purpose } = answer
   const how =
-    answer.how === 'elsewhere' && visitor.browserHash === undefined ? 'forgotten' : answer.how
+    answer.how === 'elsewhere' && browser.browserHash === undefined ? 'forgotten' : answer.how
   const { title, why } = t.stale[how]
   const signedIn = how === 'signedIn'
   const onward =
     purpose === undefined
       ? { href: '/', label: t.nothing.home }
-      : anew(deps, visitor, purpose, signedIn, t, now)
+      : anew(deps, browser, purpose, signedIn, t, now)
   return {
     page: { title, mark: signedIn ? 'good' : 'warn', status: STATUS[how] },
     body: (
@@ -68,7 +68,7 @@ export function stalePage(
  */
 function anew(
   deps: Need,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   signedIn: boolean,
   t: Texts,
@@ -79,7 +79,7 @@ function anew(
   const begins = app === undefined ? undefined : startsAnew(app, deps.config.issuer)
   const href = begins ?? (app === undefined ? undefined : homeOf(app))
   if (app === undefined || href === undefined)
-    return { href: againAddress(deps, visitor, purpose, now), label: t.shared.continue }
+    return { href: againAddress(deps, browser, purpose, now), label: t.shared.continue }
   if (signedIn) return { href, label: t.ready.open({ app: app.name }) }
   return {
     href,

@@ -14,7 +14,7 @@ import { mfaPolicy } from './mfa.ts'
 import { clientOf } from './request.ts'
 import { type Demand, seal, type SignInPurpose, type Visit } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
-import type { Visitor } from './visitor.ts'
+import type { BrowserContext } from './browser-context.ts'
 
 /** Sends the browser to Microsoft. `state` holds, sealed, what the callback is checked against. */
 
@@ -36,23 +36,23 @@ interface Start {
 /** Starts the first visit of a sign-in. */
 export async function visitMicrosoft(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   { another, shared, attempt, now }: Start,
 ): Promise<Answer> {
   const fresh = purpose.kind === 'instance' ? wantsFresh(purpose.request) : purpose.fresh === true
   // Asks at once for proof without which the sign-in would be rejected.
-  const demanded = await demandedOf(deps, visitor, purpose, now)
+  const demanded = await demandedOf(deps, browser, purpose, now)
   // Another account may belong to another tenant.
   const context = another ? undefined : demanded.context
-  const ask = await whatToAsk(deps, visitor, purpose, now, {
+  const ask = await whatToAsk(deps, browser, purpose, now, {
     login: fresh || demanded.login || shared,
     another,
     context,
   })
   return leave(
     deps,
-    visitor,
+    browser,
     newVisit(deps, {
       purpose,
       startedAt: now,
@@ -72,30 +72,30 @@ export async function visitMicrosoft(
  */
 async function demandedOf(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
 ): Promise<{ login: boolean; context?: string | undefined }> {
   const sub = purpose.kind === 'instance' ? purpose.request.sub : undefined
-  const named = sub === undefined ? undefined : await knownUser(deps, visitor, sub, now)
-  const user = named ?? visitor.users[0]
+  const named = sub === undefined ? undefined : await knownUser(deps, browser, sub, now)
+  const user = named ?? browser.users[0]
   if (user !== undefined) {
     const context = freshContextOf(deps.config.freshContext, user.tid)
     const demand = await deps.store.needsFreshSignIn({
       user,
-      ...freshProof(provenOf(visitor, user), context),
+      ...freshProof(provenOf(browser, user), context),
       now,
     })
     if (demand !== undefined)
       return { login: true, context: demand === 'fresh_context' ? context : undefined }
   }
-  return { login: endedElsewhere(await currentStatus(deps, visitor.sessionHash, now)) }
+  return { login: endedElsewhere(await currentStatus(deps, browser.sessionHash, now)) }
 }
 
 /** Starts another visit, for missing proof. It skips the account chooser. */
 export async function visitAgain(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   visit: Visit,
   demand: Demand,
   more: Ask,
@@ -110,7 +110,7 @@ export async function visitAgain(
   }
   const asked = [...(visit.asked ?? []), demand]
   const { tid, authContext } = ask
-  return leave(deps, visitor, newVisit(deps, { ...visit, tid, authContext, asked }), ask, {
+  return leave(deps, browser, newVisit(deps, { ...visit, tid, authContext, asked }), ask, {
     attempt: visit.id,
     now,
   })
@@ -128,7 +128,7 @@ const newVisit = (
 
 async function leave(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   began: Visit,
   ask: Ask,
   { attempt, now }: Pick<Start, 'attempt' | 'now'>,
@@ -142,11 +142,11 @@ async function leave(
     const codeChallenge = sha256(visit.verifier)
     const url = await deps.microsoft.authorizeUrl({
       ...ask,
-      state: seal(deps, visitor, 'visit', visit, now),
+      state: seal(deps, browser, 'visit', visit, now),
       nonce: visit.nonce,
       codeChallenge,
     })
-    const [user] = visitor.users
+    const [user] = browser.users
     if (user !== undefined) deps.signInWatch.began(user)
     return { kind: 'microsoft', url }
   } catch (error) {
@@ -163,22 +163,22 @@ async function leave(
 
 async function whatToAsk(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
   { login, another, context }: { login: boolean; another: boolean; context: string | undefined },
 ): Promise<Ask> {
   const tid = onlyTenant(deps, purpose)
   const request = purpose.kind === 'instance' ? purpose.request : undefined
-  const expected = tid ?? (request?.acr && (await expectedTenant(deps, visitor, now)))
+  const expected = tid ?? (request?.acr && (await expectedTenant(deps, browser, now)))
   const tenant = expected === undefined ? undefined : await deps.store.findTenant(expected)
   const policy = mfaPolicy(deps.config, tenant)
   const authContext = context ?? contextFor(policy, request?.acr)
   // The user wants another account or has signed out, or the instance asks for the chooser. A hint
   // would suppress the chooser.
   const chooses =
-    another || visitor.choosesAccount || request?.prompt.includes('select_account') === true
-  const loginHint = chooses ? undefined : await hintFor(deps, visitor, purpose, now)
+    another || browser.choosesAccount || request?.prompt.includes('select_account') === true
+  const loginHint = chooses ? undefined : await hintFor(deps, browser, purpose, now)
   const maxAgeSeconds = lowest(request?.maxAgeSeconds, authenticationLimit(deps, purpose, tenant))
   // Without an authentication context, only a new entry of credentials makes Entra ask for a second
   // factor.
@@ -198,12 +198,12 @@ async function whatToAsk(
  */
 async function expectedTenant(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   now: number,
 ): Promise<string | undefined> {
   const { tenants } = deps.connection.current()
   if (tenants.length === 1) return tenants[0]
-  return liveSession(await currentStatus(deps, visitor.sessionHash, now))?.user.tid
+  return liveSession(await currentStatus(deps, browser.sessionHash, now))?.user.tid
 }
 
 /** Returns the client's only tenant: its users get that tenant's sign-in page. */
@@ -219,17 +219,17 @@ function onlyTenant(deps: Pick<Deps, 'clients'>, purpose: SignInPurpose): string
  */
 async function hintFor(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   purpose: SignInPurpose,
   now: number,
 ): Promise<string | undefined> {
   if (purpose.kind === 'own')
-    return purpose.fresh === true ? whoIsHere(deps, visitor, now) : undefined
+    return purpose.fresh === true ? whoIsHere(deps, browser, now) : undefined
   const { request } = purpose
   if (request.loginHint !== undefined) return request.loginHint
-  if (request.sub !== undefined) return (await knownUser(deps, visitor, request.sub, now))?.username
+  if (request.sub !== undefined) return (await knownUser(deps, browser, request.sub, now))?.username
   if (!wantsFresh(request) && !request.acr) return undefined
-  return whoIsHere(deps, visitor, now)
+  return whoIsHere(deps, browser, now)
 }
 
 /**
@@ -238,18 +238,22 @@ async function hintFor(
  */
 async function knownUser(
   deps: Deps,
-  visitor: Visitor,
+  browser: BrowserContext,
   sub: string,
   now: number,
 ): Promise<User | undefined> {
-  const status = await currentStatus(deps, visitor.sessionHash, now)
+  const status = await currentStatus(deps, browser.sessionHash, now)
   if (status.state !== 'unknown' && status.session.sub === sub) return status.session.user
   const user = await deps.store.findSubject(sub)
-  return user !== undefined && isKnownDevice(visitor, user) ? user : undefined
+  return user !== undefined && isKnownDevice(browser, user) ? user : undefined
 }
 
-async function whoIsHere(deps: Deps, visitor: Visitor, now: number): Promise<string | undefined> {
-  const session = liveSession(await currentStatus(deps, visitor.sessionHash, now))
+async function whoIsHere(
+  deps: Deps,
+  browser: BrowserContext,
+  now: number,
+): Promise<string | undefined> {
+  const session = liveSession(await currentStatus(deps, browser.sessionHash, now))
   return session && hintOf(deps, session)
 }
 

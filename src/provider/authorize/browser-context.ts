@@ -6,16 +6,16 @@ import { newSecret } from '../../runtime/ids.ts'
 import type { Deps } from '../deps.ts'
 
 /** The browser of a sign-in request, read once. The steps below do not get the request itself. */
-export interface Visitor extends Browser {
+export interface BrowserContext extends Browser {
   /** Returns `browserHash`, and sets a new cookie if the browser sent none. */
   hash(): string
 }
 
-export function visitorOf(
+export function browserContextOf(
   deps: Pick<Deps, 'config' | 'sealer' | 'random'>,
   c: Context,
   now: number,
-): Visitor {
+): BrowserContext {
   const browser = readBrowser(deps, c, now)
   let named = browser.browserHash
   const hash = (): string => {
