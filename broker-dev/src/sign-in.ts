@@ -29,13 +29,13 @@ export async function signIn(
   client: KnownClient | undefined,
   request: SignInRequest,
 ): Promise<SignedIn> {
-  const visitor = new Visitor(place, user, request.session)
+  const browser = new BrowserSession(place, user, request.session)
   if (client === undefined) {
-    await visitor.follow(
+    await browser.follow(
       `${place.issuer}/account`,
       ({ origin, pathname }, page) => page && origin === place.issuer && pathname === '/account',
     )
-    return { cookie: visitor.cookie() }
+    return { cookie: browser.cookie() }
   }
   const redirectUri = client.redirectUris[0] ?? ''
   const verifier = randomBytes(32).toString('base64url')
@@ -50,7 +50,7 @@ export async function signIn(
     code_challenge_method: 'S256',
     ...(request.resource !== undefined && { resource: request.resource }),
   })
-  const { searchParams: answer } = await visitor.follow(
+  const { searchParams: answer } = await browser.follow(
     `${place.issuer}/authorize?${asked}`,
     ({ href }, page) => !page && href.startsWith(redirectUri),
   )
@@ -62,7 +62,7 @@ export async function signIn(
       `The broker answered ${answer.get('error')}: ${answer.get('error_description') ?? ''}`,
     )
   const redeemable = { code, code_verifier: verifier, redirect_uri: redirectUri }
-  const cookie = visitor.cookie()
+  const cookie = browser.cookie()
   if (client.authMethod !== 'none' && client.secret === undefined)
     return { cookie, code: redeemable }
   return { cookie, tokens: await exchange(place.issuer, client, redeemable) }
@@ -106,7 +106,7 @@ const MAX_STEPS = 25
  * A browser session: keeps cookies, follows redirects, and follows the links of the broker's
  * pages to Microsoft.
  */
-class Visitor {
+class BrowserSession {
   readonly #issuer: string
   /** Cookies by origin, then by name. */
   readonly #cookies: ReadonlyMap<string, Map<string, string>>

@@ -39,7 +39,7 @@ interface Operator {
   caller: Caller
 }
 
-type Visitor =
+type ConsoleAccess =
   | { is: 'operator'; operator: Operator }
   /** `never`: the browser sent no readable pass. `over`: its pass has expired or was revoked. */
   | { is: 'nobody'; why: 'never' | 'over' }
@@ -72,12 +72,12 @@ function readPass(deps: Pick<Deps, 'sealer'>, c: Context): Pass | undefined {
  * Returns the operator whose pass the browser sent, or why there is none.
  * @param touch true if the user opens a page, which counts as activity of the session
  */
-export async function visitorOf(
+export async function consoleAccessOf(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,
   now: number,
   touch: boolean,
-): Promise<Visitor> {
+): Promise<ConsoleAccess> {
   const pass = readPass(deps, c)
   return pass === undefined ? { is: 'nobody', why: 'never' } : visitorBy(deps, pass, now, touch)
 }
@@ -88,7 +88,7 @@ export async function visitorBy(
   pass: Pass,
   now: number,
   touch: boolean,
-): Promise<Visitor> {
+): Promise<ConsoleAccess> {
   if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker')
     return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
@@ -130,8 +130,8 @@ export async function administratorAt(
   c: Context,
   now: number,
 ): Promise<{ actor: Actor; fresh: boolean } | undefined> {
-  const visitor = await visitorOf(deps, c, now, true)
-  if (visitor.is !== 'operator' || visitor.operator.caller.may !== 'administer') return undefined
-  const { session, caller } = visitor.operator
+  const access = await consoleAccessOf(deps, c, now, true)
+  if (access.is !== 'operator' || access.operator.caller.may !== 'administer') return undefined
+  const { session, caller } = access.operator
   return { actor: caller.actor, fresh: isFresh(session, now) }
 }

@@ -26,7 +26,7 @@ import { keyRoutes } from './keys.tsx'
 import { lockRoutes } from './locks.tsx'
 import { problemRoutes } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
-import { visitorOf } from './console-session.ts'
+import { consoleAccessOf } from './console-session.ts'
 import { registeredRoutes } from './registered.tsx'
 import { reportRoutes } from './reports.tsx'
 import { revocationRoutes } from './revocations.tsx'
@@ -136,11 +136,11 @@ async function operatorAt(
   checks: Checks,
 ): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
-  const visitor = await visitorOf(deps, c, now, true)
-  if (visitor.is === 'nobody') return notSignedInPage(deps, c, checks, visitor.why)
-  if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
+  const access = await consoleAccessOf(deps, c, now, true)
+  if (access.is === 'nobody') return notSignedInPage(deps, c, checks, access.why)
+  if (access.is === 'rejected') return rejectedPage(deps, c, access.why, access.session)
   const waiting = await waitingNow(deps)
-  return withoutNul({ deps, c, viewer: visitor.operator, now, checks, waiting })
+  return withoutNul({ deps, c, viewer: access.operator, now, checks, waiting })
 }
 
 /** Counts the deliveries that failed or were rejected, and the open locks. */
@@ -247,10 +247,10 @@ function rejection(request: ConsoleRequest, need: Right): Response | undefined {
 
 function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
   endpoints.get('/ops/live', async (c) => {
-    const visitor = await visitorOf(deps, c, deps.clock.now(), false)
+    const access = await consoleAccessOf(deps, c, deps.clock.now(), false)
     c.header('Cache-Control', 'no-store')
-    return visitor.is === 'operator'
-      ? (pages.open(c, visitor.operator.pass) ?? c.json({ error: 'too_many' }, 503))
+    return access.is === 'operator'
+      ? (pages.open(c, access.operator.pass) ?? c.json({ error: 'too_many' }, 503))
       : c.json({ error: 'not_signed_in' }, 401)
   })
 }

@@ -12,7 +12,7 @@ import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-to
 import { notOurForm, redirectTo } from './frame.tsx'
 import { Result } from './results.tsx'
 import { RESULTS } from './texts/results.ts'
-import { setVisitorCookie } from './visitor.ts'
+import { setVisitorCookie } from './setup-caller.ts'
 import { ENTRANCE, noAdministrator } from './texts/entrance.tsx'
 
 /**

@@ -13,7 +13,7 @@ import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
 import { Result } from './results.tsx'
 import { Links } from './steps.tsx'
-import type { Visitor } from './visitor.ts'
+import type { SetupCaller } from './setup-caller.ts'
 import type { StepResult } from './texts/results.ts'
 import { FRESH, NOT_OUR_FORM } from './texts/frame.ts'
 
@@ -25,22 +25,22 @@ import { FRESH, NOT_OUR_FORM } from './texts/frame.ts'
 export interface SetupRequest {
   deps: Deps
   c: Context
-  visitor: Visitor
+  visitor: SetupCaller
   now: number
   checks: Checks
 }
 
-const formPurpose = ({ key }: Visitor): string => `setup ${key}`
+const formPurpose = ({ key }: SetupCaller): string => `setup ${key}`
 
 export function formHolds(
-  { deps, c, visitor }: SetupRequest,
+  { deps, c, visitor: caller }: SetupRequest,
   form: URLSearchParams | FormData,
 ): boolean {
   const token = form.get(CSRF_FIELD)
   return csrfHolds(
     deps,
     c,
-    formPurpose(visitor),
+    formPurpose(caller),
     typeof token === 'string' ? token : undefined,
     deps.config.opsOrigin,
   )
@@ -49,18 +49,18 @@ export function formHolds(
 /** The hidden field with what the visitor typed before, sealed, so that no page holds a secret. */
 const TYPED_FIELD = 'typed_before'
 const TYPED_SECONDS = 900
-const typedPlace = ({ key }: Visitor): string => `setup/typed/${key}`
+const typedPlace = ({ key }: SetupCaller): string => `setup/typed/${key}`
 
 /**
  * Returns a form that was sent, with what the visitor typed before in fields that are empty now.
  * Undefined if nothing else was sent, and what was typed before is no longer kept.
  */
 export function withTypedBefore(
-  { deps, visitor, now }: SetupRequest,
+  { deps, visitor: caller, now }: SetupRequest,
   sent: URLSearchParams,
 ): URLSearchParams | undefined {
   const sealed = sent.get(TYPED_FIELD) ?? undefined
-  const before = openUntil(deps.sealer, typedPlace(visitor), sealed, now)
+  const before = openUntil(deps.sealer, typedPlace(caller), sealed, now)
   const form = new URLSearchParams(before as Record<string, string> | undefined)
   for (const [name, value] of sent) if (value !== '' || !form.has(name)) form.set(name, value)
   for (const name of [CSRF_FIELD, TYPED_FIELD]) form.delete(name)
@@ -72,7 +72,7 @@ export function withTypedBefore(
  * @param typed what the visitor typed before, for fields that the page does not show again
  */
 export function Form({
-  request: { deps, c, visitor, now },
+  request: { deps, c, visitor: caller, now },
   action,
   button,
   danger,
@@ -90,8 +90,8 @@ export function Form({
   children?: Child
 }) {
   const fields = {
-    [CSRF_FIELD]: csrfToken(deps, c, formPurpose(visitor)),
-    [TYPED_FIELD]: typed && sealUntil(deps.sealer, typedPlace(visitor), typed, now + TYPED_SECONDS),
+    [CSRF_FIELD]: csrfToken(deps, c, formPurpose(caller)),
+    [TYPED_FIELD]: typed && sealUntil(deps.sealer, typedPlace(caller), typed, now + TYPED_SECONDS),
   }
   return (
     <form
@@ -110,7 +110,7 @@ export function Form({
 }
 
 export function setupPage(
-  { deps, c, visitor }: SetupRequest,
+  { deps, c, visitor: caller }: SetupRequest,
   about: {
     title: string
     status?: 200 | 400 | 403 | 422
@@ -129,7 +129,7 @@ export function setupPage(
       <Links
         links={[
           ...(home ? [] : [['All steps', '/setup'] as const]),
-          ...(visitor.by === 'role' ? [['Operators’ console', '/ops'] as const] : []),
+          ...(caller.by === 'role' ? [['Operators’ console', '/ops'] as const] : []),
         ]}
       />
     </>,
@@ -137,7 +137,7 @@ export function setupPage(
 }
 
 /** The part of a request that identifies who acts. */
-type Acting = Pick<SetupRequest, 'deps'> & { visitor: Pick<Visitor, 'actor'> }
+type Acting = Pick<SetupRequest, 'deps'> & { visitor: Pick<SetupCaller, 'actor'> }
 
 /** Returns an administrator of a tenant as the one who acts. Microsoft has proved who it is. */
 export const asTenant = (deps: Deps, tid: string): Acting => ({
@@ -154,8 +154,8 @@ export const recordStep = <T,>(
 ): Promise<T> => record(request.deps, callerOf(request), entry, act, result)
 
 /** Returns the visitor as the one who carries out an act. */
-export const callerOf = ({ visitor }: Acting): Caller => ({
-  actor: visitor.actor,
+export const callerOf = ({ visitor: caller }: Acting): Caller => ({
+  actor: caller.actor,
   source: 'broker',
   via: 'setup',
   may: 'administer',

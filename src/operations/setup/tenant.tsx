@@ -101,8 +101,11 @@ const Sure = ({
  * lose access unless an administrator of the tenant has signed in; the holder of the token can
  * create another token.
  */
-async function mayOperate({ visitor, deps }: SetupRequest, { row }: Seen): Promise<boolean> {
-  if (visitor.by === 'token') return true
+async function mayOperate(
+  { visitor: caller, deps }: SetupRequest,
+  { row }: Seen,
+): Promise<boolean> {
+  if (caller.by === 'token') return true
   const trial = isDecided(row) ? await trialOf(deps, row.tid) : undefined
   return trial?.roles.includes(ROLE.administrator) === true
 }

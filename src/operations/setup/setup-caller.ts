@@ -27,7 +27,7 @@ interface Administrator {
  */
 export type AskConsole = (c: Context, now: number) => Promise<Administrator | undefined>
 
-export interface Visitor {
+export interface SetupCaller {
   by: 'token' | 'role'
   actor: Actor
   /** The id that binds the visitor's forms. It is the same in all sessions of an administrator. */
@@ -67,7 +67,7 @@ export async function visitorOf(
   ask: AskConsole,
   c: Context,
   now: number,
-): Promise<Visitor | undefined> {
+): Promise<SetupCaller | undefined> {
   const administrator = await ask(c, now)
   if (administrator !== undefined) {
     const { actor, fresh } = administrator
