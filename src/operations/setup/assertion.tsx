@@ -19,7 +19,7 @@ import { wordsOf } from './proof-kinds.ts'
 import { Result } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
-import { isBoundBrowser, type Visit, type Visiting } from './visit.ts'
+import { isBoundBrowser, type AdministratorLogin, type Visiting } from './visit.ts'
 import { RESULTS } from './texts/results.ts'
 import { ASSERTION } from './texts/assertion.ts'
 
@@ -46,7 +46,7 @@ export interface Administrator {
 }
 
 interface Assertion {
-  visit: Visit
+  visit: AdministratorLogin
   by: Administrator
 }
 

@@ -8,7 +8,7 @@ import { wordsOf } from './proof-kinds.ts'
 import { Result, resultOf } from './results.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import { Links, Step } from './steps.tsx'
-import type { Visit, Visiting } from './visit.ts'
+import type { AdministratorLogin, Visiting } from './visit.ts'
 import {
   doneBy,
   INVITATION,
@@ -55,7 +55,7 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
   const invitation = c.req.query('invitation') ?? ''
   const seen = await invited(visiting, invitation)
   if (seen === undefined) return tooLate(visiting)
-  const href = (step: Visit['step']): string =>
+  const href = (step: AdministratorLogin['step']): string =>
     `/signin/setup?${new URLSearchParams({ invitation, step })}`
   const { tid, name, consentConfirmedAt } = seen.row
   const isConfirmed = consentConfirmedAt !== undefined

@@ -15,7 +15,7 @@ import type { Deps } from '../deps.ts'
  */
 export const STEPS = ['consent', 'confirm', 'assert'] as const
 
-export interface Visit {
+export interface AdministratorLogin {
   /** The sealed invitation in the link to the tenant's page. */
   invitation: string
   tid: string
@@ -58,7 +58,7 @@ export function bindBrowser(c: Context, secret: string): string {
   return sha256(secret)
 }
 
-export function isBoundBrowser(c: Context, { browser }: Visit): boolean {
+export function isBoundBrowser(c: Context, { browser }: AdministratorLogin): boolean {
   const sent = getCookie(c, COOKIE)
   return sent !== undefined && equalInConstantTime(sha256(sent), browser)
 }

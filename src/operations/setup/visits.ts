@@ -28,7 +28,7 @@ import {
   isBoundBrowser,
   type ProvesMfa,
   STEPS,
-  type Visit,
+  type AdministratorLogin,
   type Visiting,
 } from './visit.ts'
 import { NOT_WRITTEN } from './texts/frame.ts'
@@ -69,7 +69,7 @@ async function leave(visiting: Visiting): Promise<Response> {
   const proof = step === 'assert' ? proofToAssert(seen) : undefined
   if (step === undefined || (step === 'assert' && proof === undefined))
     return c.redirect(tenantsAddress(deps.config, invitation), 303)
-  const visit: Visit = {
+  const visit: AdministratorLogin = {
     invitation,
     tid: seen.row.tid,
     step,
@@ -82,7 +82,10 @@ async function leave(visiting: Visiting): Promise<Response> {
   return answering(visiting, visit, () => addressAtMicrosoft(visiting, visit))
 }
 
-async function addressAtMicrosoft({ deps, now }: Visiting, visit: Visit): Promise<string> {
+async function addressAtMicrosoft(
+  { deps, now }: Visiting,
+  visit: AdministratorLogin,
+): Promise<string> {
   const { tid, step, proof, nonce, verifier } = visit
   const state = sealUntil(deps.sealer, PLACE, visit, now + SECONDS)
   if (step === 'consent')
@@ -100,7 +103,7 @@ async function addressAtMicrosoft({ deps, now }: Visiting, visit: Visit): Promis
 /** Redirects to the next address. A rejection by Microsoft leads to the tenant's page. */
 async function answering(
   { deps, c }: Visiting,
-  { invitation, tid, step }: Visit,
+  { invitation, tid, step }: AdministratorLogin,
   next: () => Promise<string>,
 ): Promise<Response> {
   c.header('Cache-Control', 'no-store')
@@ -123,7 +126,7 @@ async function returned(visiting: Visiting): Promise<Response | undefined> {
   const opened = openSealed(deps.sealer, PLACE, query.get('state') ?? undefined)
   if (opened === undefined) return undefined
   speakEnglish(c)
-  const visit = opened.value as Visit
+  const visit = opened.value as AdministratorLogin
   if (opened.until < now || !isBoundBrowser(c, visit)) return tooLate(visiting)
   const idHash = sha256(visit.nonce)
   const once = { purpose: 'setup-visit', idHash, expiresAt: opened.until + 60, now }
@@ -148,7 +151,7 @@ async function returned(visiting: Visiting): Promise<Response | undefined> {
  */
 async function consented(
   { deps, now }: Visiting,
-  { tid }: Visit,
+  { tid }: AdministratorLogin,
   { row, consentReturnedAt }: Seen,
   query: URLSearchParams,
 ): Promise<string> {
@@ -172,7 +175,7 @@ async function consented(
  */
 async function signedIn(
   { deps, now }: Visiting,
-  { tid, step, nonce, verifier, departedAt }: Visit,
+  { tid, step, nonce, verifier, departedAt }: AdministratorLogin,
   query: URLSearchParams,
 ): Promise<Administrator> {
   const [code, ...more] = query.getAll('code')

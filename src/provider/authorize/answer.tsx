@@ -24,7 +24,13 @@ import { type PageAnswer, type PageView, pageView, send } from '../page-request.
 import { answerInstance, type Content, type Reply } from './reply.tsx'
 import type { SignInRequest } from './request.ts'
 import { referenceOf } from '../rejected-visits.ts'
-import { type CallbackResult, type Opened, seal, type SignInPurpose, type Visit } from './sealed.ts'
+import {
+  type CallbackResult,
+  type Opened,
+  seal,
+  type SignInPurpose,
+  type UpstreamLogin,
+} from './sealed.ts'
 import { limitPage } from './session-limit-page.tsx'
 import { type Stale, stalePage } from './stale.tsx'
 import type { BrowserContext } from './browser-context.ts'
@@ -137,7 +143,7 @@ export const stale = (
 export async function used(
   deps: Pick<Deps, 'store' | 'sealer' | 'rejectedVisits'>,
   { sessionHash }: BrowserContext,
-  { id: attempt, purpose }: Pick<Visit, 'id' | 'purpose'>,
+  { id: attempt, purpose }: Pick<UpstreamLogin, 'id' | 'purpose'>,
   now: number,
 ): Promise<Answer> {
   const reference = referenceOf(deps, attempt)
@@ -163,6 +169,6 @@ export function rejection({ metrics }: Pick<Deps, 'metrics'>, about: GuidanceAbo
  */
 export const clockIsWrong = (
   deps: Pick<Deps, 'metrics'>,
-  { id: attempt, purpose }: Pick<Visit, 'id' | 'purpose'>,
+  { id: attempt, purpose }: Pick<UpstreamLogin, 'id' | 'purpose'>,
 ): Answer =>
   rejection(deps, { key: 'clock_wrong', purpose, attempt, retryAfterSeconds: CLOCK_RETRY_SECONDS })

@@ -7,7 +7,7 @@ import { type Answer, clockIsWrong, stale, used } from './answer.tsx'
 import { answeredConsent } from './granting-consent.tsx'
 import { signIn } from './open-session.ts'
 import { withEarlier } from './proven.ts'
-import { open, type Visit } from './sealed.ts'
+import { open, type UpstreamLogin } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 import type { BrowserContext } from './browser-context.ts'
 
@@ -51,7 +51,7 @@ export async function callback(
  */
 async function isUsed(
   { store }: Deps,
-  { id }: Visit,
+  { id }: UpstreamLogin,
   params: Params,
   until: number,
 ): Promise<boolean> {
@@ -67,7 +67,7 @@ const bringsError = (params: Params): boolean => params.has('error') || !params.
 /** Redeems Microsoft's code for an identity. @throws MicrosoftRejection */
 async function identify(
   deps: Deps,
-  visit: Visit,
+  visit: UpstreamLogin,
   params: Params,
   now: number,
 ): Promise<MicrosoftIdentity> {
@@ -85,7 +85,7 @@ async function identify(
 function rejected(
   deps: Deps,
   browser: BrowserContext,
-  visit: Visit,
+  visit: UpstreamLogin,
   error: MicrosoftRejection,
   { now, inQuery }: { now: number; inQuery: boolean },
 ): Answer | Promise<Answer> {

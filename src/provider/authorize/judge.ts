@@ -9,7 +9,7 @@ import { ACR_PHISHING_RESISTANT, meets, type Strength } from '../../protocol/str
 import { OAuthError } from '../../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
-import type { Demand, SignInPurpose, Visit } from './sealed.ts'
+import type { Demand, SignInPurpose, UpstreamLogin } from './sealed.ts'
 
 /** Decides whether a user whom Microsoft has identified may sign in for this request. */
 
@@ -24,7 +24,7 @@ export type NotAdmitted = Exclude<Judgement, { admitted: true }>
 
 export async function judge(
   deps: Deps,
-  visit: Visit,
+  visit: UpstreamLogin,
   identity: MicrosoftIdentity,
   tenant: Tenant | undefined,
   now: number,
@@ -84,7 +84,7 @@ async function judgeRequest(
  * the session checks the demands of revocations.
  */
 function isFresh(
-  { purpose, fresh, login, startedAt }: Visit,
+  { purpose, fresh, login, startedAt }: UpstreamLogin,
   identity: MicrosoftIdentity,
   now: number,
 ): boolean {
@@ -106,7 +106,7 @@ function isFresh(
  */
 async function isFreshHere(
   deps: Deps,
-  visit: Visit,
+  visit: UpstreamLogin,
   identity: MicrosoftIdentity,
 ): Promise<boolean> {
   if (enteredSince(identity, visit.login?.at ?? visit.startedAt)) return true
@@ -122,7 +122,7 @@ async function isFreshHere(
  */
 export function notFresh(
   deps: Pick<Deps, 'config'>,
-  visit: Visit,
+  visit: UpstreamLogin,
   identity: MicrosoftIdentity,
   demand: FreshDemand,
 ): NotAdmitted {
@@ -142,7 +142,7 @@ export function notFresh(
  * would ignore it again.
  */
 function mayAskAgain(
-  { asked, login }: Visit,
+  { asked, login }: UpstreamLogin,
   identity: MicrosoftIdentity,
   demand: FreshDemand,
 ): boolean {

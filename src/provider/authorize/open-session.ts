@@ -31,7 +31,7 @@ import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'
 import { recordRejection } from './pages.tsx'
 import { provenBy } from './proven.ts'
 import { clientOf } from './request.ts'
-import { type CallbackResult, clientIdOf, type Visit } from './sealed.ts'
+import { type CallbackResult, clientIdOf, type UpstreamLogin } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 import type { BrowserContext } from './browser-context.ts'
 
@@ -161,7 +161,7 @@ async function afterOpening(
     cookie,
     removed,
   }: {
-    visit: Visit
+    visit: UpstreamLogin
     proven: Proven
     made: { code: string } | undefined
     cookie: string

@@ -5,7 +5,7 @@ import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { isSameUser } from '../../session/browser.ts'
 import { mfaPolicy } from './mfa.ts'
-import type { CallbackResult, Visit } from './sealed.ts'
+import type { CallbackResult, UpstreamLogin } from './sealed.ts'
 
 /**
  * Proof about one user, collected over the visits of one sign-in. Each visit asks Microsoft for one
@@ -17,7 +17,7 @@ import type { CallbackResult, Visit } from './sealed.ts'
  * entered credentials since.
  */
 export const provenBy = (
-  { login }: Pick<Visit, 'login'>,
+  { login }: Pick<UpstreamLogin, 'login'>,
   proved: Pick<MicrosoftIdentity, 'authTime' | 'clockOffsetSeconds'>,
 ): number => (login !== undefined && enteredSince(proved, login.at) ? login.seq : 0)
 
@@ -27,7 +27,7 @@ export const provenBy = (
  */
 export function withEarlier(
   config: Pick<Config, 'mfaProof' | 'mfaProofAsserted' | 'freshContext'>,
-  visit: Visit,
+  visit: UpstreamLogin,
   identity: MicrosoftIdentity,
   tenant: Tenant | undefined,
 ): CallbackResult {

@@ -41,7 +41,7 @@ export interface Earlier extends UserKey {
 }
 
 /** One visit to Microsoft: the values that its callback is checked against. */
-export interface Visit {
+export interface UpstreamLogin {
   id: string
   purpose: SignInPurpose
   nonce: string
@@ -64,7 +64,7 @@ export interface Visit {
 
 /** A user whom Microsoft identified in one visit. */
 export interface CallbackResult {
-  visit: Visit
+  visit: UpstreamLogin
   identity: MicrosoftIdentity
 }
 
@@ -89,7 +89,7 @@ interface SealedPayloads {
    */
   limit: CallbackResult & { id: string; identified: Identified }
   /** A visit in Microsoft's `state`. */
-  visit: Visit
+  visit: UpstreamLogin
   adminConsent: AdminConsent
 }
 

@@ -12,7 +12,7 @@ import { type Answer, rejection } from './answer.tsx'
 import { authenticationLimit } from './judge.ts'
 import { mfaPolicy } from './mfa.ts'
 import { clientOf } from './request.ts'
-import { type Demand, seal, type SignInPurpose, type Visit } from './sealed.ts'
+import { type Demand, seal, type SignInPurpose, type UpstreamLogin } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 import type { BrowserContext } from './browser-context.ts'
 
@@ -96,7 +96,7 @@ async function demandedOf(
 export async function visitAgain(
   deps: Deps,
   browser: BrowserContext,
-  visit: Visit,
+  visit: UpstreamLogin,
   demand: Demand,
   more: Ask,
   now: number,
@@ -118,8 +118,8 @@ export async function visitAgain(
 
 const newVisit = (
   deps: Pick<Deps, 'random'>,
-  about: Omit<Visit, 'id' | 'nonce' | 'verifier'>,
-): Visit => ({
+  about: Omit<UpstreamLogin, 'id' | 'nonce' | 'verifier'>,
+): UpstreamLogin => ({
   ...about,
   id: newId(deps.random),
   nonce: newSecret(deps.random),
@@ -129,7 +129,7 @@ const newVisit = (
 async function leave(
   deps: Deps,
   browser: BrowserContext,
-  began: Visit,
+  began: UpstreamLogin,
   ask: Ask,
   { attempt, now }: Pick<Start, 'attempt' | 'now'>,
 ): Promise<Answer> {
