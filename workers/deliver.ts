@@ -210,7 +210,7 @@ async function exchange(
       timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS,
       signal: ending,
     })
-    return { status: answer.status, verdict: kind.judge(answer, clock.now()) }
+    return { status: answer.status, verdict: kind.classify(answer, clock.now()) }
   } catch (error) {
     return {
       status: undefined,

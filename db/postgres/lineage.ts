@@ -92,7 +92,7 @@ const lacks = ({ entries, head, hashAt }: Omit<Found, 'server'>, known: HighWate
  * @returns `taken`: another broker has continued the log here. `continue`: a later timeline that
  * lacks nothing. `lost`: it lacks acknowledged entries. `foreign`: another database system
  */
-export function judgeMet({
+export function classifyServer({
   reached,
   behind = false,
   ...found
@@ -112,7 +112,7 @@ export function judgeMet({
  * @returns why a broker may not start on this database, and what to do; `lost`: the log lacks
  * entries that this data directory knows of; undefined where the broker may start
  */
-export function judgeAtStart({
+export function startProblem({
   mark,
   file,
   ...found

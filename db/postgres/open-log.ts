@@ -5,7 +5,7 @@ import { ensureHead } from '../log/head.ts'
 import { StoreUnavailable } from '../types.ts'
 import { serverOf, type Connections } from './connections.ts'
 import { runAct } from './executor.ts'
-import { judgeAtStart, readHashAt, readHead, readLineage } from './lineage.ts'
+import { startProblem, readHashAt, readHead, readLineage } from './lineage.ts'
 import { beginLineage, BROKER, restored } from './take-over.ts'
 import { committed } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
@@ -39,7 +39,7 @@ export async function openLog(pool: Connections, sources: Sources, { newEpoch, m
       entries: await readLineage(client),
       hashAt: remembered === undefined ? null : await readHashAt(client, remembered.seq),
     }
-    const judged = judgeAtStart({ ...found, mark: remembered, file: mark ?? '' })
+    const judged = startProblem({ ...found, mark: remembered, file: mark ?? '' })
     if (typeof judged === 'object') throw new StoreUnavailable(judged.problem)
     if (found.entries.length === 0) await beginLineage({ client, sources })
     if (judged === 'lost')

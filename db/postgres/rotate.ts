@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { activity, participation, touchDue, validSession } from '../rows/session.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
 import {
-  judgedFields,
+  checkedFields,
   rejection,
   rotated,
   rotation,
@@ -21,7 +21,7 @@ import { commitOne, readOne, type Connecting } from './transact.ts'
 
 type Asked = Pick<Input, 'familyId'> & { audience: string | undefined }
 const wanted = askedRows<Asked>({ familyId: 'text', audience: 'text' })
-const readFields = { ...judgedFields(wanted.asked.audience ?? sql`NULL`), place: wanted.place }
+const readFields = { ...checkedFields(wanted.asked.audience ?? sql`NULL`), place: wanted.place }
 
 /**
  * `rev` and all judged fields come from one snapshot, so that a revocation that is not in it has a

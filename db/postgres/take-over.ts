@@ -7,7 +7,14 @@ import { beginRestored, continueLog } from '../operator/restored.ts'
 import { StoreUnavailable, type AuditWay, type Committed } from '../types.ts'
 import { isSame, serverOf, type Server } from './connections.ts'
 import { runAct } from './executor.ts'
-import { addEntry, judgeMet, readHashAt, readHead, readLineage, type Entry } from './lineage.ts'
+import {
+  addEntry,
+  classifyServer,
+  readHashAt,
+  readHead,
+  readLineage,
+  type Entry,
+} from './lineage.ts'
 
 /**
  * Continues the log on a new timeline, in one transaction, far ahead of every number that the
@@ -41,7 +48,7 @@ export async function takeOver({ client, sources, server, reached, behind }: Ask
   const entries = await readLineage(client)
   if (head === undefined || !isSame(now, server)) return { taken: 'another', entries, revoked: [] }
   const hashAt = await readHashAt(client, reached.seq)
-  const taken = judgeMet({ server, entries, head, hashAt, reached, behind })
+  const taken = classifyServer({ server, entries, head, hashAt, reached, behind })
   const by = { client, sources, server, head, actor: BROKER, via: 'broker' } as const
   const revoked = taken === 'lost' ? (await restored(by, reached.seq)).revoked : []
   if (taken === 'continue') await continued(by)

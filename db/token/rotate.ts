@@ -90,8 +90,8 @@ const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
  * Returns all fields that decide about a rotation, in one row.
  * @param audience requested instead of the family's own, or NULL
  */
-export const judgedFields = (audience: SQL) => ({ ...familyFields, lock: lockOfFamily(audience) })
-const fields = judgedFields(textParam('audience'))
+export const checkedFields = (audience: SQL) => ({ ...familyFields, lock: lockOfFamily(audience) })
+const fields = checkedFields(textParam('audience'))
 type FamilyRow = RowOf<typeof fields>
 
 const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`

@@ -47,7 +47,7 @@ export type Verdict =
  * Returns the verdict on an answer.
  * @param now epoch seconds, to compare with a `Retry-After` that is a date (RFC 9110 §10.2.3)
  */
-export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
+export function classifyResponse({ status, headers, body }: Answer, now: number): Verdict {
   if (status >= 200 && status < 300) return { outcome: 'delivered' }
   const problem = status === 400 ? (parseJson(body) as Problem | null | undefined) : undefined
   if (problem?.error === 'invalid_request') {
@@ -127,7 +127,7 @@ export interface MessageKind {
   /** The most bytes of an answer that are read. Default: 4,096. */
   maxBytes?: number
   /** Returns the verdict on the receiver's answer. */
-  judge(answer: Answer, now: number): Verdict
+  classify(answer: Answer, now: number): Verdict
   /** Called once a delivery is recorded as delivered. */
   delivered?(delivery: Delivery): Promise<void>
 }

@@ -3,7 +3,7 @@ import type { Deps } from './deps.ts'
 import { newId } from '../runtime/ids.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
 import { reasonClass } from '../protocol/revocation.ts'
-import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
+import { type MessageKind, classifyResponse, type Verdict } from './attempt.ts'
 
 /**
  * Logout tokens as a kind of message: the token (Back-Channel Logout 1.0 §2.4), the request (§2.5)
@@ -39,8 +39,8 @@ export const logoutTokens = (
         jti,
       }
     },
-    judge(answer, now): Verdict {
-      const verdict = judgeAnswer(answer, now)
+    classify(answer, now): Verdict {
+      const verdict = classifyResponse(answer, now)
       // A receiver with a cached JWKS does not know a key that began to sign at once (an emergency
       // rotation). It rejects a token that it accepts a little later, so the rejection is retried.
       if (verdict.outcome === 'rejected' && deps.keys.signsWithNewKey(now))

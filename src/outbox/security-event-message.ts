@@ -10,7 +10,7 @@ import {
   type SetPayload,
   VERIFICATION,
 } from '../protocol/stream-event.ts'
-import { type MessageKind, judgeAnswer, type Answer, type Verdict } from './attempt.ts'
+import { type MessageKind, classifyResponse, type Answer, type Verdict } from './attempt.ts'
 
 /**
  * Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Every attempt of a
@@ -56,7 +56,7 @@ export const securityEvents = (deps: Needs): MessageKind => ({
     return { headers, body: await mintSet(deps, stream, { ...delivery, message }), jti: id }
   },
   outbound: deps.webhookOutbound,
-  judge,
+  classify: classifyPush,
   async delivered({ targetId, uri, payload }) {
     const { type } = JSON.parse(payload ?? '{}') as Partial<SetPayload>
     if (type === VERIFICATION)
@@ -80,10 +80,10 @@ async function registered(
  * Returns the verdict on an answer (RFC 8935 §2.3, §2.4): 202 or any other 2xx accepts; 400 with an
  * `err` rejects this token.
  */
-function judge(answer: Answer, now: number): Verdict {
+function classifyPush(answer: Answer, now: number): Verdict {
   const err = answer.status === 400 ? errOf(answer.body) : undefined
   return err === undefined
-    ? judgeAnswer({ ...answer, body: '' }, now)
+    ? classifyResponse({ ...answer, body: '' }, now)
     : { outcome: 'rejected', code: `HTTP 400 ${err}`, error: `HTTP 400 ${err}` }
 }
 

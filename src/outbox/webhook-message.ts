@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { WebhookEndpoint } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
+import { type MessageKind, classifyResponse, type Verdict } from './attempt.ts'
 
 /**
  * Webhooks as a kind of message, signed by Standard Webhooks 1.0. The body is stored when it is
@@ -43,14 +43,14 @@ export const webhooks = (deps: Needs): MessageKind => ({
   outbound: deps.webhookOutbound,
   // Only the status of the answer is read.
   maxBytes: 0,
-  judge: (answer, now): Verdict =>
+  classify: (answer, now): Verdict =>
     answer.status === 410
       ? {
           outcome: 'rejected',
           code: 'HTTP 410',
           error: 'HTTP 410: the receiver wants no more messages',
         }
-      : judgeAnswer({ ...answer, body: '' }, now),
+      : classifyResponse({ ...answer, body: '' }, now),
 })
 
 /**

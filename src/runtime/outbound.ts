@@ -84,9 +84,9 @@ export class AddressRejected extends Error {
 export function createOutbound(options: OutboundOptions): Outbound {
   const agent = agentOf(options)
   const { allowLoopback, proxy, allowHttp = allowLoopback } = options
-  const judge = judgeOf(options)
+  const problemOf = addressCheckOf(options)
   const send = async (by: Dispatcher, url: string, init: Init): ReturnType<Outbound['request']> => {
-    if (proxy !== undefined) judgeName(url, allowLoopback, judge)
+    if (proxy !== undefined) checkHost(url, allowLoopback, problemOf)
     return request(by, allowHttp, url, init)
   }
   return {
@@ -98,9 +98,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
 }
 
 /** Returns why an address must not be called, or undefined. */
-type Judge = (address: string) => string | undefined
+type AddressCheck = (address: string) => string | undefined
 
-const judgeOf = ({ allowLoopback, privateRanges }: OutboundOptions): Judge =>
+const addressCheckOf = ({ allowLoopback, privateRanges }: OutboundOptions): AddressCheck =>
   privateRanges === undefined
     ? (address) => addressProblem(address, allowLoopback)
     : (address) =>
@@ -154,9 +154,9 @@ async function certificateOf(
  * Checks the host of a request through a proxy. A literal address is checked here; only the proxy
  * knows what a name resolves to.
  */
-function judgeName(url: string, allowLoopback: boolean, judge: Judge): void {
+function checkHost(url: string, allowLoopback: boolean, problemOf: AddressCheck): void {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
-  const problem = isIP(host) === 0 ? undefined : judge(host)
+  const problem = isIP(host) === 0 ? undefined : problemOf(host)
   if (problem !== undefined) throw new AddressRejected(`${problem}.`)
   if (!allowLoopback && /^(?:.+\.)?localhost\.?$/i.test(host))
     throw new AddressRejected(`${host} is a name of this machine.`)
@@ -167,22 +167,22 @@ function guardedConnector(
   tls: buildConnector.BuildOptions,
 ): buildConnector.connector {
   const { connectTimeoutMs = 3_000, lookup = systemLookup } = options
-  const judge = judgeOf(options)
+  const problemOf = addressCheckOf(options)
   const connect = buildConnector({
     timeout: connectTimeoutMs,
     allowH2: false,
     autoSelectFamily: true,
-    lookup: guardedLookup(lookup, judge),
+    lookup: guardedLookup(lookup, problemOf),
     ...tls,
   })
   return (target, done) => {
     // The resolver is not called for a literal address.
     const literal = target.hostname.replace(/^\[|\]$/g, '')
-    const problem = isIP(literal) === 0 ? undefined : judge(literal)
+    const problem = isIP(literal) === 0 ? undefined : problemOf(literal)
     if (problem !== undefined) return done(new AddressRejected(`${problem}.`), null)
     return connect(target, (error, socket) => {
       if (error !== null) return done(error, null)
-      const rejected = judge(socket.remoteAddress ?? '')
+      const rejected = problemOf(socket.remoteAddress ?? '')
       if (rejected === undefined) return done(null, socket)
       socket.destroy()
       return done(new AddressRejected(`${rejected}.`), null)
@@ -194,17 +194,17 @@ function guardedConnector(
  * Wraps the resolver so that it returns only addresses that may be called, and fails if none is
  * left.
  */
-function guardedLookup(lookup: typeof systemLookup, judge: Judge): LookupFunction {
+function guardedLookup(lookup: typeof systemLookup, problemOf: AddressCheck): LookupFunction {
   return (hostname, asked, done) => {
     const every: LookupOptions & { all: true } = { ...asked, all: true }
     lookup(hostname, every, (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => {
       if (error !== null) return done(error, '', 0)
-      const good = found.filter(({ address }) => judge(address) === undefined)
+      const good = found.filter(({ address }) => problemOf(address) === undefined)
       const first = good[0]
       if (first === undefined)
         return done(
           new AddressRejected(
-            `${hostname} resolves to nothing that may be called: ${found.map(({ address }) => judge(address)).join('; ')}.`,
+            `${hostname} resolves to nothing that may be called: ${found.map(({ address }) => problemOf(address)).join('; ')}.`,
           ),
           '',
           0,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { judgeAnswer, MAX_ATTEMPTS, retryDelayMs } from '../../src/outbox/attempt.ts'
+import { classifyResponse, MAX_ATTEMPTS, retryDelayMs } from '../../src/outbox/attempt.ts'
 
 const NOW = 1_795_510_800
 const judge = (status: number, body = '', headers: Record<string, string> = {}) =>
-  judgeAnswer({ status, body, headers }, NOW)
+  classifyResponse({ status, body, headers }, NOW)
 
 describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
   test.each([200, 201, 202, 204, 299])('%i is delivered', (status) =>

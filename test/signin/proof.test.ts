@@ -4,7 +4,7 @@ import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/cookie.ts'
-import { judgeMfa, mfaPolicy } from '../../src/provider/authorize/mfa.ts'
+import { evaluateMfa, mfaPolicy } from '../../src/provider/authorize/mfa.ts'
 import type { Browser } from '../browser.ts'
 import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 import {
@@ -38,7 +38,7 @@ async function arrive(
 describe('proof of MFA', () => {
   const policies: [
     MfaProof,
-    Parameters<typeof judgeMfa>[1],
+    Parameters<typeof evaluateMfa>[1],
     asserted: boolean,
     proved: boolean,
     acr: string | undefined,
@@ -73,7 +73,7 @@ describe('proof of MFA', () => {
     '%j with %j, asserted %s: admitted %s, acr %s, and amr mfa only beside acr',
     async (policy, identity, asserted, proved, acr) => {
       const amr = acr === undefined ? undefined : ['mfa']
-      expect(judgeMfa(policy, identity, asserted)).toEqual(
+      expect(evaluateMfa(policy, identity, asserted)).toEqual(
         proved ? { proved, acr, amr } : { proved },
       )
       const { rig, client, browser } = await arrive({
@@ -105,7 +105,9 @@ describe('proof of MFA', () => {
     expect(response.status).toBe(403)
     expect(response.html).toContain('Two-step verification is needed')
     const tenant = { tid: TENANT, mfaProof: 'trust_me', connectedAt: 0 }
-    expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true)).toEqual({
+    expect(
+      evaluateMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true),
+    ).toEqual({
       proved: false,
     })
   })

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { adoptDatabase } from '../../db/postgres/adopt.ts'
 import { Connections, serverOf } from '../../db/postgres/connections.ts'
 import { LogFollower, type FollowerOptions } from '../../db/postgres/follower.ts'
-import { judgeMet, wasLost } from '../../db/postgres/lineage.ts'
+import { classifyServer, wasLost } from '../../db/postgres/lineage.ts'
 import { addressesOf, Servers } from '../../db/postgres/servers.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { StoreUnavailable, type Committed, type Elsewhere } from '../../db/types.ts'
@@ -36,10 +36,14 @@ describe('what a broker that serves has met', () => {
     const numbers = fc.array(fc.nat(20), { minLength: 1, maxLength: 5 })
     const property = fc.property(fc.nat(20), numbers, (end, [first = 0, ...others]) => {
       const met = { server: here, head: { epoch: 'e', seq: end }, hashAt: null }
-      const verdict = judgeMet({ ...met, entries: [former], reached: { epoch: 'e', seq: first } })
+      const verdict = classifyServer({
+        ...met,
+        entries: [former],
+        reached: { epoch: 'e', seq: first },
+      })
       expect(verdict).toBe(first <= end ? 'continue' : 'lost')
       for (const seq of others) {
-        const next = judgeMet({
+        const next = classifyServer({
           server: here,
           hashAt: null,
           head: { epoch: 'e', seq: end + LEAP },
@@ -58,14 +62,14 @@ describe('what a broker that serves has met', () => {
     const head = { epoch: 'e', seq: 5 }
     const other = { ...here, systemIdentifier: '8' }
     const met = { server: here, entries: [former], head, hashAt: null }
-    expect(judgeMet({ ...met, server: other, reached: head })).toBe('foreign')
-    expect(judgeMet({ ...met, reached: { epoch: 'later', seq: 1 } })).toBe('lost')
+    expect(classifyServer({ ...met, server: other, reached: head })).toBe('foreign')
+    expect(classifyServer({ ...met, reached: { epoch: 'later', seq: 1 } })).toBe('lost')
     // Seen with less of the log, it stays lost whatever is appended there.
     const own = { ...met, entries: [continued(5)], reached: head }
-    expect(judgeMet({ ...own, behind: true })).toBe('lost')
-    expect(judgeMet({ ...own, behind: false })).toBe('taken')
+    expect(classifyServer({ ...own, behind: true })).toBe('lost')
+    expect(classifyServer({ ...own, behind: false })).toBe('taken')
     expect(
-      judgeMet({
+      classifyServer({
         ...met,
         entries: [{ ...continued(5), epoch: 'later' }],
         reached: head,

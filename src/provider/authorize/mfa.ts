@@ -54,7 +54,7 @@ const NOT_ISSUED: MfaVerdict = { proved: true, acr: undefined, amr: undefined }
  * @param authContext the context that this visit asked for. A token may have others from earlier
  * sign-ins, and no claim says when those were.
  */
-export function judgeMfa(
+export function evaluateMfa(
   policy: MfaProof | undefined,
   identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>,
   asserted: boolean,
@@ -87,7 +87,7 @@ export function provesMfa(
 ): boolean {
   const policy = parseMfaProof(proof)
   const asked = contextFor(policy, ACR_PHISHING_RESISTANT)
-  const verdict = judgeMfa(policy, identity, false, asked)
+  const verdict = evaluateMfa(policy, identity, false, asked)
   return (
     verdict.proved &&
     (policy?.phishingResistant === undefined || verdict.acr === ACR_PHISHING_RESISTANT)

@@ -27,7 +27,12 @@ import { maxAuthenticationSeconds, sessionLimits } from '../../session/lifetimes
 import { sealForSession } from '../../session/sealed.ts'
 import { type Answer, rejection, used } from './answer.tsx'
 import { codeForSession, consentMissing, newCode } from './code.ts'
-import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'
+import {
+  type SignInDecision,
+  decideSignIn,
+  type NotAdmitted,
+  notFresh,
+} from './sign-in-decision.ts'
 import { recordRejection } from './pages.tsx'
 import { provenBy } from './proven.ts'
 import { clientOf } from './request.ts'
@@ -37,7 +42,7 @@ import type { BrowserContext } from './browser-context.ts'
 
 /** The proven identity, with the claims that tokens may have. */
 interface Proved
-  extends CallbackResult, Pick<Extract<Judgement, { admitted: true }>, 'acr' | 'amr'> {
+  extends CallbackResult, Pick<Extract<SignInDecision, { admitted: true }>, 'acr' | 'amr'> {
   tenant: Tenant | undefined
 }
 
@@ -78,7 +83,7 @@ async function judgeAndOpen(
 ): Promise<Answer | NotAdmitted> {
   const { visit, identity } = result
   const { purpose } = visit
-  const judgement = await judge(deps, visit, identity, tenant, now)
+  const judgement = await decideSignIn(deps, visit, identity, tenant, now)
   if (!judgement.admitted) return judgement
   const session = newSession(
     deps,

@@ -132,7 +132,7 @@ type Settled = Required<Pick<Poll, 'ack' | 'setErrs'>>
 async function settle(deps: Deps, issuer: ManagedIssuer, sets: Polled['sets']): Promise<Settled> {
   const settled: Settled = { ack: [], setErrs: {} }
   for (const [jti, token] of Object.entries(sets)) {
-    const answer = await judge(deps, issuer, token)
+    const answer = await receiveBounded(deps, issuer, token)
     if (answer === 'accepted') settled.ack.push(jti)
     else if (answer !== 'keys_unavailable')
       settled.setErrs[jti] = { err: answer.error, description: answer.description }
@@ -147,7 +147,7 @@ async function settle(deps: Deps, issuer: ManagedIssuer, sets: Polled['sets']): 
   return settled
 }
 
-const judge = async (
+const receiveBounded = async (
   deps: Deps,
   issuer: ManagedIssuer,
   token: string,

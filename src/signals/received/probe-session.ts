@@ -87,7 +87,7 @@ export async function probeSession(
       'good',
     )
   } catch (error) {
-    if (error instanceof MicrosoftRejection) return judge(deps, due, error, alarm)
+    if (error instanceof MicrosoftRejection) return concludeRejection(deps, due, error, alarm)
     throw error
   }
 }
@@ -117,7 +117,7 @@ async function lookAtAccount(deps: ProbeDeps, { tid, oid }: ProbeDue['user']): P
     await deps.store.askMicrosoft([work], deps.clock.nowMs())
 }
 
-async function judge(
+async function concludeRejection(
   deps: ProbeDeps,
   due: ProbeDue,
   rejection: MicrosoftRejection,

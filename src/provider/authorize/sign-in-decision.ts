@@ -7,31 +7,31 @@ import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { contextFor, freshContextOf } from '../../protocol/mfa-proof.ts'
 import { ACR_PHISHING_RESISTANT, meets, type Strength } from '../../protocol/strength.ts'
 import { OAuthError } from '../../protocol/error.ts'
-import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
+import { isAsserted, evaluateMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
 import type { Demand, SignInPurpose, UpstreamLogin } from './sealed.ts'
 
 /** Decides whether a user whom Microsoft has identified may sign in for this request. */
 
-export type Judgement =
+export type SignInDecision =
   | { admitted: true; acr: Strength | undefined; amr: string[] | undefined }
   | { admitted: false; guidance: RejectedFor }
   /** Another visit to Microsoft may bring the missing proof. */
   | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string | undefined } }
   | { admitted: false; error: OAuthError }
 
-export type NotAdmitted = Exclude<Judgement, { admitted: true }>
+export type NotAdmitted = Exclude<SignInDecision, { admitted: true }>
 
-export async function judge(
+export async function decideSignIn(
   deps: Deps,
   visit: UpstreamLogin,
   identity: MicrosoftIdentity,
   tenant: Tenant | undefined,
   now: number,
-): Promise<Judgement> {
+): Promise<SignInDecision> {
   if (tenant?.removedAt !== undefined) return { admitted: false, guidance: 'tenant_not_connected' }
   const policy = mfaPolicy(deps.config, tenant)
-  const mfa = judgeMfa(policy, identity, isAsserted(deps.config, tenant), visit.authContext)
+  const mfa = evaluateMfa(policy, identity, isAsserted(deps.config, tenant), visit.authContext)
   const demanded = visit.purpose.kind === 'instance' ? visit.purpose.request.acr : undefined
   if (!mfa.proved || !meets(mfa.acr, demanded)) {
     // The visit asked for another authentication context, because the user's tenant was not known
@@ -51,7 +51,7 @@ export async function judge(
     return notFresh(deps, visit, identity, 'fresh')
   const rejected =
     visit.purpose.kind === 'instance'
-      ? await judgeRequest(deps, visit.purpose.request, identity)
+      ? await requestRejection(deps, visit.purpose.request, identity)
       : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
   if (!meets(mfa.acr, demanded)) return { admitted: false, error: unmet(demanded) }
@@ -67,7 +67,7 @@ export const unmet = (demanded: Strength | undefined): OAuthError =>
       : 'Microsoft does not prove MFA for the tenant of this user.',
   )
 
-async function judgeRequest(
+async function requestRejection(
   deps: Deps,
   request: SignInRequest,
   identity: MicrosoftIdentity,
