@@ -88,7 +88,7 @@ export function* emitLockEvent(
   yield* emit(type === 'lock.placed' ? { type, data: { ...data, until } } : { type, data })
 }
 
-interface How {
+interface LiftInput {
   actor: Actor
   caseReference?: string | undefined
   comment?: string | undefined
@@ -99,7 +99,7 @@ interface How {
  * Lifts a lock.
  * @param row an open lock, locked by this act
  */
-export function* lift(row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
+export function* lift(row: LockRow, { actor, caseReference, comment, now }: LiftInput): Act<void> {
   yield* setLifted.run({
     id: row.id,
     at: now,
@@ -130,7 +130,7 @@ type Answer = { outcome: 'lifted' | 'already'; lock: Lock } | { outcome: 'unknow
  * Lifts a lock. If two operators do so at once, one gets `lifted` and the other `already`, with who
  * lifted it.
  */
-export function* liftLock({ id, ...how }: How & { id: string }): Act<Answer> {
+export function* liftLock({ id, ...how }: LiftInput & { id: string }): Act<Answer> {
   const row = yield* byIdLocked.get({ id })
   if (row === undefined || (yield* isNotTheirs(row, how.actor))) return { outcome: 'unknown' }
   if (row.liftedAt !== null) return { outcome: 'already', lock: lockFrom(row) }

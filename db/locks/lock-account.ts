@@ -114,10 +114,10 @@ export function* lock(input: LockInput): Act<Answer> {
   const why = yield* protection(input, known)
   if (why !== undefined) return { outcome: 'rejected', why }
   if (open !== undefined) yield* lift(open, input)
-  return yield* place(input, known)
+  return yield* placeLock(input, known)
 }
 
-function* place(input: LockInput, known: Known): Act<Answer> {
+function* placeLock(input: LockInput, known: Known): Act<Answer> {
   const { target, actor, endsAt, caseReference, comment, now } = input
   const about = { actor, caseReference, comment }
   const selector = selectorOf(target, known.sub)

@@ -59,15 +59,15 @@ const again = sql`ON CONFLICT (${keyNames}) DO UPDATE
   SET ${assign(microsoftWork, { ...anew, askedAtMs: excluded(microsoftWork.askedAtMs), nextAtMs: excluded(microsoftWork.nextAtMs) })}`
 
 type Key = { kind: string; tid: string; oid: string }
-const isOne = (p: Takes<Key>) =>
+const hasKey = (p: Takes<Key>) =>
   sql`${key.kind} = ${p.kind} AND ${key.tid} = ${p.tid} AND ${key.oid} = ${p.oid}`
 /**
  * Work as it was read. The time belongs to the key, because work that is done and then requested
  * again starts with generation 1 again.
  */
-type Taken = Key & { generation: number; askedAtMs: number }
-const isTaken = (p: Takes<Taken>) =>
-  sql`${isOne(p)} AND ${microsoftWork.generation} = ${p.generation} AND ${microsoftWork.askedAtMs} = ${p.askedAtMs}`
+type ClaimedWork = Key & { generation: number; askedAtMs: number }
+const isClaimed = (p: Takes<ClaimedWork>) =>
+  sql`${hasKey(p)} AND ${microsoftWork.generation} = ${p.generation} AND ${microsoftWork.askedAtMs} = ${p.askedAtMs}`
 
 const ask = command(
   (p: Takes<Key & { nowMs: number }>) =>
@@ -83,7 +83,7 @@ const ask = command(
 const hasPending = query(
   columnsOf(microsoftWork, 'generation'),
   (p: Takes<Key>, f) =>
-    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isOne(p)} AND ${microsoftWork.state} = 'pending'`,
+    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${hasKey(p)} AND ${microsoftWork.state} = 'pending'`,
 )
 const claim = query(
   workFields,
@@ -97,8 +97,8 @@ const claim = query(
   },
 )
 const release = command(
-  (p: Takes<Taken & { untilMs: number }>) =>
-    sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: 0 })} WHERE ${isTaken(p)} AND ${microsoftWork.leasedUntilMs} = ${p.untilMs}`,
+  (p: Takes<ClaimedWork & { untilMs: number }>) =>
+    sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: 0 })} WHERE ${isClaimed(p)} AND ${microsoftWork.leasedUntilMs} = ${p.untilMs}`,
 )
 const failed = query(
   workFields,
@@ -129,16 +129,18 @@ const redrivePage = command((p: Takes<Range & Key & { nowMs: number }>) => {
     UPDATE ${microsoftWork} SET ${assign(microsoftWork, { ...anew, askedAtMs: p.nowMs, nextAtMs: p.nowMs })}
     WHERE (${fullKey}) IN (SELECT ${keyNames} FROM page)`
 })
-const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHERE ${isTaken(p)}`)
+const settle = command(
+  (p: Takes<ClaimedWork>) => sql`DELETE FROM ${microsoftWork} WHERE ${isClaimed(p)}`,
+)
 const postpone = command(
-  (p: Takes<Taken & { state: string; nextAtMs: number; error: string }>) =>
+  (p: Takes<ClaimedWork & { state: string; nextAtMs: number; error: string }>) =>
     sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, {
       attempts: sql`${microsoftWork.attempts} + 1`,
       state: p.state,
       nextAtMs: p.nextAtMs,
       leasedUntilMs: 0,
       lastError: p.error,
-    })} WHERE ${isTaken(p)}`,
+    })} WHERE ${isClaimed(p)}`,
 )
 
 /** The most users whose check one transaction requests. */

@@ -3,7 +3,7 @@ import { wentBack, writeHighWater, type HighWater } from '../high-water.ts'
 import { StoreUnavailable, type Committed } from '../types.ts'
 import { isSame, type Connections, type Server } from './connections.ts'
 import { mustBeAdopted, wasLost, type Entry } from './lineage.ts'
-import { takeOver, type Taken } from './take-over.ts'
+import { takeOver, type TakeOverOutcome } from './take-over.ts'
 import { committed } from './transact.ts'
 
 /**
@@ -27,7 +27,7 @@ export interface FollowerOptions {
    */
   mark: string | undefined
   /** Called when the log was continued, or a new log began, on another server. */
-  moved(taken: Taken, revoked: readonly Committed[]): void
+  moved(taken: TakeOverOutcome, revoked: readonly Committed[]): void
 }
 
 interface Known {

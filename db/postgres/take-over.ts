@@ -24,7 +24,7 @@ import {
 
 export const BROKER: Actor = { kind: 'broker', id: 'take-over' }
 
-export type Taken = 'taken' | 'continue' | 'lost' | 'foreign' | 'another'
+export type TakeOverOutcome = 'taken' | 'continue' | 'lost' | 'foreign' | 'another'
 
 interface Asked {
   client: PoolClient
@@ -37,7 +37,7 @@ interface Asked {
 }
 
 interface Done {
-  taken: Taken
+  taken: TakeOverOutcome
   entries: Entry[]
   revoked: Committed[]
 }

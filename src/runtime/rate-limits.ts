@@ -27,7 +27,7 @@ interface Bucket {
   empty: boolean
 }
 
-type Taken =
+type TakeResult =
   | { outcome: 'taken' }
   | {
       outcome: 'empty'
@@ -51,7 +51,7 @@ export class TokenBuckets {
     return this.#buckets.size
   }
 
-  take(key: string, nowMs: number): Taken {
+  take(key: string, nowMs: number): TakeResult {
     const before = this.#buckets.get(key)
     // If the clock is set back, a client must not be locked out for the difference.
     const fullAtMs = Math.min(
