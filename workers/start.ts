@@ -57,7 +57,7 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
   deliveries: startDeliveries,
   probe: startProbe,
   microsoft: ({ deps, stillGoing }) => [
-    begun(
+    runNow(
       repeat(
         deps.log,
         'ask-microsoft',
@@ -65,19 +65,19 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
         async () => void (await askMicrosoft(deps, stillGoing)),
       ),
     ),
-    begun(repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps))),
-    ...tendSignalStreams(deps).map(begun),
+    runNow(repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps))),
+    ...tendSignalStreams(deps).map(runNow),
   ],
   expiry: ({ deps, checks = createChecks(deps), stillGoing }) => [
-    begun(repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks, stillGoing))),
-    begun(repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing))),
-    begun(repeat(deps.log, 'lift-locks', LIFT_LOCKS_MS, () => liftLocks(deps, stillGoing))),
+    runNow(repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks, stillGoing))),
+    runNow(repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing))),
+    runNow(repeat(deps.log, 'lift-locks', LIFT_LOCKS_MS, () => liftLocks(deps, stillGoing))),
   ],
   housekeeping: startHousekeeping,
   keys: ({ deps }) => {
-    const rotating = inTime(deps, () => rotateKeys(deps))
+    const rotating = unlessClockSkewed(deps, () => rotateKeys(deps))
     return [
-      begun(repeat(deps.log, 'rotate-keys', KEYS_MS, rotating)),
+      runNow(repeat(deps.log, 'rotate-keys', KEYS_MS, rotating)),
       repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps)),
     ]
   },
@@ -96,7 +96,7 @@ export async function startWorkers(
   const running = deps.config.work.flatMap((work) => STARTED_BY[work](start))
   // In every process: only it knows which of its streams have ended, and which secrets it saw.
   running.push(
-    begun(repeat(deps.log, 'tend-guard-leases', GUARD_LEASES_MS, () => deps.feed.leases.tend())),
+    runNow(repeat(deps.log, 'tend-guard-leases', GUARD_LEASES_MS, () => deps.feed.leases.tend())),
   )
   const { secretUses } = deps.clients
   running.push(
@@ -105,7 +105,7 @@ export async function startWorkers(
     ),
   )
   if (checks !== undefined)
-    running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
+    running.push(runNow(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
   return {
     async drain() {
       going = false
@@ -118,7 +118,7 @@ export async function startWorkers(
  * Runs the work at once. Work that is not passed here first runs after its interval, to relieve the
  * start.
  */
-function begun(work: Repeating): Repeating {
+function runNow(work: Repeating): Repeating {
   work.wake()
   return work
 }
@@ -130,13 +130,13 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
     deliver({ ...deps, ending: ending.signal }, kinds, ref, how),
   )
   const jobs = deps.queue.work(lanes, (seq) => driveRevocation(deps, lanes, seq))
-  const fanOut = begun(
+  const fanOut = runNow(
     repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)),
   )
   // Finds due deliveries that no process has: no revocation caused them, the queue was down, its
   // data was lost, or a process was killed. They go directly to the lanes of this process.
   const addJobs = addingJobs(deps)
-  const relay = begun(
+  const relay = runNow(
     repeat(deps.log, 'relay-deliveries', RELAY_MS, async () => {
       await lanes.look()
       await addJobs()
@@ -170,7 +170,7 @@ function startProbe({ deps, stillGoing }: Start): Running[] {
   if (deps.config.signals.probeEverySeconds === 0) return []
   const probing = new Probing(deps, stillGoing)
   const unsubscribe = deps.refreshes.subscribe((session) => probing.refreshed(session))
-  const turns = begun(repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn()))
+  const turns = runNow(repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn()))
   return [
     {
       async stop() {
@@ -185,16 +185,16 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
   // It does not wait for the comparison of the clock, because these tables would grow without bound.
   const oneTime = async () =>
     deps.clockWatch.disagrees() ? undefined : purgeOneTime(deps, stillGoing)
-  const old = inTime(deps, () => purgeOld(deps, stillGoing))
+  const old = unlessClockSkewed(deps, () => purgeOld(deps, stillGoing))
   return [
-    begun(repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing))),
+    runNow(repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing))),
     repeat(deps.log, 'purge-one-time', PURGE_ONE_TIME_MS, oneTime),
     repeat(deps.log, 'purge', PURGE_MS, old),
   ]
 }
 
 /** Wraps work that deletes or replaces by time, so that it waits until the clock is right. */
-const inTime = (deps: Deps, work: () => Promise<void>) => async () =>
+const unlessClockSkewed = (deps: Deps, work: () => Promise<void>) => async () =>
   deps.clockWatch.isCertain() ? work() : undefined
 
 /**

@@ -21,7 +21,7 @@ type ClientShown = z.output<typeof clientShape>
  * Returns a registration for operators: the metadata of the wire, and of each secret only its id
  * and times.
  */
-export function shown(client: Client): ClientShown {
+export function clientOnWire(client: Client): ClientShown {
   const secrets = client.secrets.map((secret) => ({
     id: secret.id,
     created_at: secret.createdAt,

@@ -16,7 +16,7 @@ import {
   foreign,
   known,
   secretIn,
-  shown,
+  clientOnWire,
   usesSecret,
   WHERE,
   withOwnSecrets,
@@ -60,7 +60,7 @@ export const clientRoutes = [
       const lockOf = new Map(locks.map((held) => [lockKey(held.target).key, toWire(lock, held)]))
       return {
         clients: clients.map((registered) => ({
-          ...shown(registered),
+          ...clientOnWire(registered),
           lock: lockOf.get(registered.clientId),
         })),
       }
@@ -73,7 +73,7 @@ export const clientRoutes = [
       params: named,
       answers: client,
     },
-    async ({ deps, params }) => shown(await known(deps, params.id)),
+    async ({ deps, params }) => clientOnWire(await known(deps, params.id)),
   ),
   route(
     'POST /clients',
@@ -97,7 +97,7 @@ export const clientRoutes = [
       return record(`client ${id}`, { registration }, async () => {
         const made = usesSecret(wanted) ? newClientSecret(deps.random, deps.clock.now()) : undefined
         const added = await put(deps, caller, id, wanted, made ? [made.hash] : [])
-        return { ...shown(added), ...(made && { client_secret: made.secret }) }
+        return { ...clientOnWire(added), ...(made && { client_secret: made.secret }) }
       })
     },
   ),
@@ -130,7 +130,7 @@ export const clientRoutes = [
         registrationToWire({ clientId, metadata: wanted }),
       )
       return record(`client ${clientId}`, { changed }, async () =>
-        shown(await put(deps, caller, clientId, wanted)),
+        clientOnWire(await put(deps, caller, clientId, wanted)),
       )
     },
   ),
@@ -153,7 +153,7 @@ export const clientRoutes = [
         if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now })))
           throw noSuch('client')
         await deps.clients.reload()
-        return { ...shown(await known(deps, id)), client_secret: secret }
+        return { ...clientOnWire(await known(deps, id)), client_secret: secret }
       }
       return record(`client ${id}`, undefined, replace, secretsChanged(before))
     },
@@ -174,7 +174,7 @@ export const clientRoutes = [
         secretIn(withOwnSecrets(deps, await known(deps, id)), secret)
         await deps.store.removeClientSecret({ clientId: id, secretId: secret })
         await deps.clients.reload()
-        return shown(await known(deps, id))
+        return clientOnWire(await known(deps, id))
       }
       return record(`client ${id}`, { secret_id: secret }, removeSecret, secretsChanged(before))
     },

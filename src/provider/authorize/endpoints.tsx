@@ -218,7 +218,7 @@ async function start(
   if (!another && (await isServed(deps, browser, purpose, now)))
     return resume(deps, browser, purpose, now)
   const shared = takenForShared(deps.config, browser, sent.get('computer') ?? undefined)
-  return visitMicrosoft(deps, browser, await begun(deps, purpose, now), {
+  return visitMicrosoft(deps, browser, await consumePushed(deps, purpose, now), {
     another,
     shared,
     now,
@@ -253,7 +253,11 @@ async function isServed(
  * Consumes the pushed request when its sign-in begins. A user who saw the page in time may return
  * to it.
  */
-async function begun(deps: Deps, purpose: SignInPurpose, now: number): Promise<SignInPurpose> {
+async function consumePushed(
+  deps: Deps,
+  purpose: SignInPurpose,
+  now: number,
+): Promise<SignInPurpose> {
   if (purpose.kind === 'own') return purpose
   const request = asRegistered(clientOf(deps, purpose.request), purpose.request)
   await usePushed(deps, request, now)

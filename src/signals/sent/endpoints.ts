@@ -10,7 +10,7 @@ import {
   described,
 } from '../../protocol/described.ts'
 import { polled, polling, Polls } from './poll.ts'
-import { creating, replacing, shown, updating, shownStatus, shownStream } from './stream.ts'
+import { creating, replacing, streamShape, updating, shownStatus, streamOnWire } from './stream.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
@@ -45,7 +45,7 @@ const body400 = {
   415: rejected('The body is not JSON.'),
 } as const
 const unknown404 = { 404: rejected('The client has no stream of this id.') } as const
-const answer: Answer = ['The stream.', json(shown)]
+const answer: Answer = ['The stream.', json(streamShape)]
 const query = z.object({ stream_id: text })
 
 const statusSchema = z.object({
@@ -81,7 +81,7 @@ const READ: Description = {
   ...read,
   query: query.partial(),
   answers: {
-    200: ['The stream, or the list.', json(z.union([shown, z.array(shown)]))],
+    200: ['The stream, or the list.', json(z.union([streamShape, z.array(streamShape)]))],
     ...rejections,
     ...unknown404,
   },
@@ -216,19 +216,19 @@ export function ssfEndpoints(deps: Deps): Hono {
 function configuration(deps: Deps, on: On): void {
   const path = '/ssf/streams'
   on('POST', path, CREATE, MAY_MANAGE, async (c, client) =>
-    c.json(shownStream(deps, await createStream(deps, client, await bodyOf(c, creating))), 201),
+    c.json(streamOnWire(deps, await createStream(deps, client, await bodyOf(c, creating))), 201),
   )
   on('GET', path, READ, MAY_READ, async (c, client) => {
     const id = c.req.query('stream_id')
-    if (id !== undefined) return c.json(shownStream(deps, await ownStream(deps, client, id)))
+    if (id !== undefined) return c.json(streamOnWire(deps, await ownStream(deps, client, id)))
     const stream = await deps.store.streamOfClient(client.clientId)
-    return c.json(stream === undefined ? [] : [shownStream(deps, stream)])
+    return c.json(stream === undefined ? [] : [streamOnWire(deps, stream)])
   })
   on('PATCH', path, UPDATE, MAY_MANAGE, async (c, client) =>
-    c.json(shownStream(deps, await updateStream(deps, client, await bodyOf(c, updating)))),
+    c.json(streamOnWire(deps, await updateStream(deps, client, await bodyOf(c, updating)))),
   )
   on('PUT', path, REPLACE, MAY_MANAGE, async (c, client) =>
-    c.json(shownStream(deps, await replaceStream(deps, client, await bodyOf(c, replacing)))),
+    c.json(streamOnWire(deps, await replaceStream(deps, client, await bodyOf(c, replacing)))),
   )
   on('DELETE', path, DELETE, MAY_MANAGE, async (c, client) => {
     await deleteStream(deps, client, await ownStream(deps, client, c.req.query('stream_id')))

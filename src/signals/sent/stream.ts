@@ -50,7 +50,7 @@ export const updating = z.object({
   description: receiverSupplied.description.nullable(),
   ...transmitterSupplied,
 })
-export const shown = z
+export const streamShape = z
   .object({
     stream_id: z.string(),
     iss: z.string(),
@@ -67,10 +67,10 @@ export const shown = z
 const pollUrl = ({ config }: Pick<Deps, 'config'>, id: string): string =>
   `${config.issuer}/ssf/poll/${id}`
 
-export function shownStream(
+export function streamOnWire(
   deps: Pick<Deps, 'config'>,
   stream: SignalStream,
-): z.output<typeof shown> {
+): z.output<typeof streamShape> {
   const { id, clientId, method, endpointUrl, eventsRequested, description } = stream
   const { issuer } = deps.config
   return {
@@ -95,7 +95,7 @@ export function mustMatch(
   stream: SignalStream,
   sent: z.output<typeof updating>,
 ): void {
-  const now: Record<string, unknown> = shownStream(deps, stream)
+  const now: Record<string, unknown> = streamOnWire(deps, stream)
   const asSet = (value: unknown): string =>
     JSON.stringify(Array.isArray(value) ? [...new Set(value.map(String))].sort() : value)
   for (const name of Object.keys(transmitterSupplied) as (keyof typeof transmitterSupplied)[])
