@@ -162,7 +162,7 @@ export async function saveConnection(
   )
   deps.log.info('connection_changed', {
     microsoft_client_id: clientId,
-    actor: request.visitor.actor.id,
+    actor: request.caller.actor.id,
   })
   if (first === undefined) return redirectTo(c, '/setup')
   const operates = await noOperatorTenant(request)

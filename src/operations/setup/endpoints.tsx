@@ -50,9 +50,7 @@ export function setupEndpoints(
     async (c: Context): Promise<Response> => {
       const now = deps.clock.now()
       const caller = await visitorOf(deps, administrator, c, now)
-      return caller === undefined
-        ? entrancePage(deps, c)
-        : answer({ deps, c, visitor: caller, now, checks })
+      return caller === undefined ? entrancePage(deps, c) : answer({ deps, c, caller, now, checks })
     }
   const show = (path: string, page: (request: SetupRequest) => Answering): void =>
     void endpoints.get(path, entering(page))
@@ -67,7 +65,7 @@ export function setupEndpoints(
         const sent = await formOf(request.c)
         const form = formHolds(request, sent) ? withTypedBefore(request, sent) : undefined
         if (form === undefined) return notOurForm(request)
-        return request.visitor.fresh ? act(request, form) : freshFirst(request, form)
+        return request.caller.fresh ? act(request, form) : freshFirst(request, form)
       }),
     )
   show('/setup', overviewPage)
@@ -88,7 +86,7 @@ export function setupEndpoints(
     entering(async (request) => {
       const form = await uploadOf(request.c)
       if (!formHolds(request, form)) return notOurForm(request)
-      return request.visitor.fresh ? saveBrand(request, form) : freshFirst(request)
+      return request.caller.fresh ? saveBrand(request, form) : freshFirst(request)
     }),
   )
   endpoints.onError(pageErrors(deps, NOT_WRITTEN.form))

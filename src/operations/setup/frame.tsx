@@ -25,7 +25,7 @@ import { FRESH, NOT_OUR_FORM } from './texts/frame.ts'
 export interface SetupRequest {
   deps: Deps
   c: Context
-  visitor: SetupCaller
+  caller: SetupCaller
   now: number
   checks: Checks
 }
@@ -33,7 +33,7 @@ export interface SetupRequest {
 const formPurpose = ({ key }: SetupCaller): string => `setup ${key}`
 
 export function formHolds(
-  { deps, c, visitor: caller }: SetupRequest,
+  { deps, c, caller }: SetupRequest,
   form: URLSearchParams | FormData,
 ): boolean {
   const token = form.get(CSRF_FIELD)
@@ -56,7 +56,7 @@ const typedPlace = ({ key }: SetupCaller): string => `setup/typed/${key}`
  * Undefined if nothing else was sent, and what was typed before is no longer kept.
  */
 export function withTypedBefore(
-  { deps, visitor: caller, now }: SetupRequest,
+  { deps, caller, now }: SetupRequest,
   sent: URLSearchParams,
 ): URLSearchParams | undefined {
   const sealed = sent.get(TYPED_FIELD) ?? undefined
@@ -72,7 +72,7 @@ export function withTypedBefore(
  * @param typed what the visitor typed before, for fields that the page does not show again
  */
 export function Form({
-  request: { deps, c, visitor: caller, now },
+  request: { deps, c, caller, now },
   action,
   button,
   danger,
@@ -110,7 +110,7 @@ export function Form({
 }
 
 export function setupPage(
-  { deps, c, visitor: caller }: SetupRequest,
+  { deps, c, caller }: SetupRequest,
   about: {
     title: string
     status?: 200 | 400 | 403 | 422
@@ -137,12 +137,12 @@ export function setupPage(
 }
 
 /** The part of a request that identifies who acts. */
-type Acting = Pick<SetupRequest, 'deps'> & { visitor: Pick<SetupCaller, 'actor'> }
+type Acting = Pick<SetupRequest, 'deps'> & { caller: Pick<SetupCaller, 'actor'> }
 
 /** Returns an administrator of a tenant as the one who acts. Microsoft has proved who it is. */
 export const asTenant = (deps: Deps, tid: string): Acting => ({
   deps,
-  visitor: { actor: { kind: 'microsoft', id: tid } },
+  caller: { actor: { kind: 'microsoft', id: tid } },
 })
 
 /** Carries out a step with its entry in the audit log. */
@@ -154,7 +154,7 @@ export const recordStep = <T,>(
 ): Promise<T> => record(request.deps, callerOf(request), entry, act, result)
 
 /** Returns the visitor as the one who carries out an act. */
-export const callerOf = ({ visitor: caller }: Acting): Caller => ({
+export const callerOf = ({ caller }: Acting): Caller => ({
   actor: caller.actor,
   source: 'broker',
   via: 'setup',

@@ -8,7 +8,7 @@ import type { Actor } from '../../protocol/revocation.ts'
 import { operatorExists } from '../acts/setup-token.ts'
 
 /**
- * The visitor of /setup: the holder of the one-time token while there is no operator, then an
+ * The caller of /setup: the holder of the one-time token while there is no operator, then an
  * administrator whom the console signs in. A pass of the token ends with the first operator, unless
  * it was a recovery token.
  */
@@ -30,9 +30,9 @@ export type AskConsole = (c: Context, now: number) => Promise<Administrator | un
 export interface SetupCaller {
   by: 'token' | 'role'
   actor: Actor
-  /** The id that binds the visitor's forms. It is the same in all sessions of an administrator. */
+  /** The id that binds the caller's forms. It is the same in all sessions of an administrator. */
   key: string
-  /** True if the visitor may change who can sign in. */
+  /** True if the caller may change who can sign in. */
   fresh: boolean
 }
 

@@ -101,10 +101,7 @@ const Sure = ({
  * lose access unless an administrator of the tenant has signed in; the holder of the token can
  * create another token.
  */
-async function mayOperate(
-  { visitor: caller, deps }: SetupRequest,
-  { row }: Seen,
-): Promise<boolean> {
+async function mayOperate({ caller, deps }: SetupRequest, { row }: Seen): Promise<boolean> {
   if (caller.by === 'token') return true
   const trial = isDecided(row) ? await trialOf(deps, row.tid) : undefined
   return trial?.roles.includes(ROLE.administrator) === true

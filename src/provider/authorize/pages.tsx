@@ -100,7 +100,7 @@ export async function signInPage(
           </Notice>
         ) : null}
         <MicrosoftButton href={startAddress(deps, browser, purpose, now)} />
-        <Other deps={deps} visitor={browser} purpose={purpose} now={now} t={t} />
+        <Other deps={deps} browser={browser} purpose={purpose} now={now} t={t} />
         <Trouble />
         {app === undefined ? null : <AppLinks app={app.metadata} />}
       </>
@@ -111,13 +111,13 @@ export async function signInPage(
 /** Other ways to sign in: with an account that the hint does not name, or on a shared computer. */
 interface OtherProps {
   deps: Need
-  visitor: BrowserContext
+  browser: BrowserContext
   purpose: SignInPurpose
   now: number
   t: Texts
 }
 
-function Other({ deps, visitor: browser, purpose, now, t }: OtherProps) {
+function Other({ deps, browser, purpose, now, t }: OtherProps) {
   const { sharedComputer, sharedIdleSeconds } = deps.config.sessionRules
   const shared = browser.isShared
   const link = (label: string, chosen: Chosen) => (
