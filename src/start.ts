@@ -36,10 +36,12 @@ export interface Broker {
 
 /** How long a start goes on where no commit is confirmed in time: as long as `compose.yaml` waits. */
 const UNCONFIRMED_MS = 60_000
+/** The pause before the next attempt, so that attempts that fail at once do not load the server. */
+const PAUSE_MS = 500
 
 /**
  * Starts a broker. On Postgres with a slow standby, a commit may be confirmed too late for the
- * lease, at the start or in its middle: it then begins again, for up to a minute.
+ * lease, at any step of the start: the start then begins again, for up to a minute.
  * @throws the error that keeps it from serving, after closing what was opened
  */
 export async function startBroker(
@@ -58,10 +60,6 @@ export async function startBroker(
       await sleep(PAUSE_MS)
     }
 }
-
-/** The pause before the next attempt: an attempt that fails at once must not busy the server. */
-const PAUSE_MS = 500
-
 /** Opens the parts first and listens last, so that a broker that answers is ready. */
 async function startNow(config: Config, log: Log, overrides: Partial<Deps>): Promise<Broker> {
   const { deps, closing } = await openParts({ config, log }, overrides)

@@ -123,7 +123,7 @@ export function* dropSecret(clientId: string, id: string): Act<boolean> {
   return (yield* drop.run({ clientId, id })) > 0
 }
 
-/** Records when secrets last authenticated their clients. An earlier use than the kept one is not. */
+/** Records when secrets last authenticated their clients. A use before the recorded one changes nothing. */
 export function* recordSecretUses(
   uses: readonly { clientId: string; id: string; at: number }[],
 ): Act<void> {
