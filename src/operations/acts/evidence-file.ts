@@ -14,8 +14,9 @@ import { TYP } from '../../protocol/names.ts'
 
 export const EVIDENCE_FORMAT = 'broker-evidence/1'
 export const HEAD_TYP = 'evidence-head+jwt'
-export const SIGNATURE_TYP = 'evidence+jwt'
-export const USER_SIGNATURE_TYP = 'user-evidence+jwt'
+/** The names of the last line's record, and the types of its signature. */
+export const OF_STRETCH = ['signature', 'evidence+jwt'] as const
+export const OF_USER = ['user', 'user-evidence+jwt'] as const
 
 type Line = Readonly<Record<string, unknown>>
 
@@ -77,10 +78,10 @@ export async function verifyEvidence(
 async function signatureOf(
   lines: readonly string[],
   records: readonly Line[],
-  record: string,
-  verified: Promise<Line | undefined>,
+  check: CheckSignature,
+  [record, typ]: readonly [record: string, typ: string],
 ): Promise<Line> {
-  const signature = await verified
+  const signature = await check(records.at(-1)?.jws, typ)
   const signed = canonical({ record, jws: records.at(-1)?.jws } as never)
   if (lines.at(-1) !== signed || signature === undefined)
     throw new Error(
@@ -101,8 +102,7 @@ async function verifyUser(
   records: readonly Line[],
   check: CheckSignature,
 ): Promise<VerifiedUser> {
-  const verified = check(records.at(-1)?.jws, USER_SIGNATURE_TYP)
-  const signature = (await signatureOf(lines, records, 'user', verified)) as UserSignature & Line
+  const signature = (await signatureOf(lines, records, check, OF_USER)) as UserSignature & Line
   const { sub, since, until, seqs, iat } = signature
   const found: VerifiedStretch[] = []
   for (let from = 0; from < records.length - 1;) {
@@ -114,7 +114,7 @@ async function verifyUser(
   const isNamed = ({ log, from, to }: VerifiedStretch, i: number): boolean =>
     log === 'revocations' && from === seqs[i] && to === from
   if (found.length !== seqs.length || !found.every(isNamed))
-    throw new Error('The file has not the revocations that its last line names.')
+    throw new Error('The file does not hold the revocations that its last line names.')
   return {
     log: 'user',
     sub,
@@ -132,8 +132,7 @@ async function verifyStretch(
   all: readonly Line[],
   check: CheckSignature,
 ): Promise<VerifiedStretch> {
-  const verified = check(all.at(-1)?.jws, SIGNATURE_TYP)
-  const signature = (await signatureOf(lines, all, 'signature', verified)) as Signature & Line
+  const signature = (await signatureOf(lines, all, check, OF_STRETCH)) as Signature & Line
   const { log, from, to, iat } = signature
   const records = all.slice(0, -1)
   const named = (name: string): Line[] => records.filter(({ record }) => record === name)

@@ -8,13 +8,7 @@ import type { Deps } from '../deps.ts'
 import { canonical, type LogName } from '../../protocol/evidence-chain.ts'
 import { concernsMany } from '../../protocol/revocation.ts'
 import { deliveryShown } from './deliveries.ts'
-import {
-  EVIDENCE_FORMAT,
-  HEAD_TYP,
-  SIGNATURE_TYP,
-  type Stretch,
-  USER_SIGNATURE_TYP,
-} from './evidence-file.ts'
+import { EVIDENCE_FORMAT, HEAD_TYP, OF_STRETCH, OF_USER, type Stretch } from './evidence-file.ts'
 import { signedReceiptOf } from './receipts.ts'
 import { loggedRow } from './revocations.ts'
 
@@ -72,7 +66,7 @@ interface OfUser {
 }
 
 /**
- * Returns the revocations of a user in a period that evidence of them covers, the oldest first.
+ * Returns the revocations that the evidence of a user in a period covers, the oldest first.
  * @throws Problem 404, 409, 422
  */
 export async function revocationsOfUser(
@@ -111,28 +105,44 @@ export async function* evidenceOfUser(
   { sub, since, until }: OfUser,
   revocations: readonly LoggedRevocation[],
 ): AsyncGenerator<string> {
-  const digest = createHash('sha256')
-  let lines = 0
-  for (const revocation of revocations)
-    for await (const line of evidenceOf(deps, revocation, sub)) {
-      digest.update(line)
-      lines += 1
-      yield line
-    }
-  const { keys, clock, config } = deps
   const claims = {
     format: EVIDENCE_FORMAT,
-    iss: config.issuer,
+    iss: deps.config.issuer,
     sub,
     since,
     until,
     seqs: revocations.map(({ seq }) => seq),
-    lines,
+  }
+  const each = async function* (): AsyncGenerator<string> {
+    for (const revocation of revocations) yield* evidenceOf(deps, revocation, sub)
+  }
+  yield* withSignature(deps, each(), OF_USER, claims)
+}
+
+/** Yields the lines, and a last line that signs them with the claims. */
+async function* withSignature(
+  { keys, clock }: Pick<Deps, 'keys' | 'clock'>,
+  lines: AsyncIterable<string>,
+  [record, typ]: typeof OF_USER | typeof OF_STRETCH,
+  about: object,
+): AsyncGenerator<string> {
+  const digest = createHash('sha256')
+  let count = 0
+  for await (const line of lines) {
+    digest.update(line)
+    count += 1
+    yield line
+  }
+  const claims = {
+    ...about,
+    lines: count,
     sha256: digest.digest('base64url'),
     iat: clock.now(),
   }
-  yield `${canonical({ record: 'user', jws: keys.sign('ES256', USER_SIGNATURE_TYP, claims) })}\n`
+  yield lineOf({ record, jws: keys.sign('ES256', typ, claims) })
 }
+
+const lineOf = (record: Record_): string => `${canonical(record as never)}\n`
 
 /**
  * Returns the range from the first to the last matching entry, or undefined. It includes entries
@@ -157,20 +167,13 @@ export async function* signedLines(
   stretch: Stretch,
   more?: AsyncIterable<Record_>,
 ): AsyncGenerator<string> {
-  const { keys, clock, config } = deps
-  const digest = createHash('sha256')
-  let lines = 0
   await signHead(deps, stretch.log)
-  const header = { format: EVIDENCE_FORMAT, iss: config.issuer, ...stretch }
-  for (const records of [opening(deps, header), chain(deps, stretch), more ?? []])
-    for await (const record of records) {
-      const line = `${canonical(record as never)}\n`
-      digest.update(line)
-      lines += 1
-      yield line
-    }
-  const claims = { ...header, lines, sha256: digest.digest('base64url'), iat: clock.now() }
-  yield `${canonical({ record: 'signature', jws: keys.sign('ES256', SIGNATURE_TYP, claims) })}\n`
+  const header = { format: EVIDENCE_FORMAT, iss: deps.config.issuer, ...stretch }
+  const rows = async function* (): AsyncGenerator<string> {
+    for (const records of [opening(deps, header), chain(deps, stretch), more ?? []])
+      for await (const record of records) yield lineOf(record)
+  }
+  yield* withSignature(deps, rows(), OF_STRETCH, header)
 }
 
 /** Yields the header of the file and the public keys with their times. */
