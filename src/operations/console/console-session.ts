@@ -79,11 +79,13 @@ export async function consoleAccessOf(
   touch: boolean,
 ): Promise<ConsoleAccess> {
   const pass = readPass(deps, c)
-  return pass === undefined ? { is: 'nobody', why: 'never' } : visitorBy(deps, pass, now, touch)
+  return pass === undefined
+    ? { is: 'nobody', why: 'never' }
+    : consoleAccessBy(deps, pass, now, touch)
 }
 
 /** Returns the operator of a pass, or why the pass is not valid. The store decides. */
-export async function visitorBy(
+export async function consoleAccessBy(
   deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
   pass: Pass,
   now: number,

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
-import { type Pass, visitorBy } from './console-session.ts'
+import { type Pass, consoleAccessBy } from './console-session.ts'
 
 /**
  * Informs open pages that something changed; the pages fetch it themselves. One read of the store
@@ -89,7 +89,7 @@ export class LivePages {
     try {
       const now = this.#deps.clock.now()
       for (const stream of [...this.#streams]) {
-        if ((await visitorBy(this.#deps, stream.pass, now, false)).is !== 'operator')
+        if ((await consoleAccessBy(this.#deps, stream.pass, now, false)).is !== 'operator')
           this.#end(stream, 'event: over\ndata: {}\n\n')
       }
       const seen = await this.#fingerprint()

@@ -27,7 +27,7 @@ import { proposeProof } from './proof.tsx'
 import { REGISTER, registerPage, SCRIPT, scriptFile } from './register.tsx'
 import { type Seen, seenOf } from './seen.ts'
 import { makeOperators, tenantPage } from './tenant.tsx'
-import { type AskConsole, visitorOf } from './setup-caller.ts'
+import { type AskConsole, setupCallerOf } from './setup-caller.ts'
 import { NOT_WRITTEN } from './texts/frame.ts'
 
 type Answering = Response | Promise<Response>
@@ -49,7 +49,7 @@ export function setupEndpoints(
     (answer: (request: SetupRequest) => Answering) =>
     async (c: Context): Promise<Response> => {
       const now = deps.clock.now()
-      const caller = await visitorOf(deps, administrator, c, now)
+      const caller = await setupCallerOf(deps, administrator, c, now)
       return caller === undefined ? entrancePage(deps, c) : answer({ deps, c, caller, now, checks })
     }
   const show = (path: string, page: (request: SetupRequest) => Answering): void =>

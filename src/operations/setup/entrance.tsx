@@ -12,7 +12,7 @@ import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-to
 import { notOurForm, redirectTo } from './frame.tsx'
 import { Result } from './results.tsx'
 import { RESULTS } from './texts/results.ts'
-import { setVisitorCookie } from './setup-caller.ts'
+import { setSetupCookie } from './setup-caller.ts'
 import { ENTRANCE, noAdministrator } from './texts/entrance.tsx'
 
 /**
@@ -77,7 +77,7 @@ export async function enter(
   const recovery = token === 'recovery'
   const holder = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup' } as const
   await record(deps, holder, { act: 'setup.enter', details: { recovery } }, () =>
-    setVisitorCookie(deps, c, now, recovery),
+    setSetupCookie(deps, c, now, recovery),
   )
   return redirectTo(c, '/setup')
 }

@@ -48,7 +48,7 @@ interface Pass {
   recovery: boolean
 }
 
-export async function setVisitorCookie(
+export async function setSetupCookie(
   deps: Pick<Deps, 'sealer' | 'random' | 'store'>,
   c: Context,
   now: number,
@@ -62,7 +62,7 @@ export async function setVisitorCookie(
   })
 }
 
-export async function visitorOf(
+export async function setupCallerOf(
   deps: Deps,
   ask: AskConsole,
   c: Context,
