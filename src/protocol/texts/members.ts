@@ -376,7 +376,8 @@ export const MEMBERS = {
   type: 'which kind of message it is',
   undelivered: 'deliveries that the broker does not retry',
   until: 'before this time',
-  used_at: 'when it last authenticated the client, to the hour; absent: no use was seen',
+  used_at:
+    'when it last authenticated the client; a first use is recorded within five minutes, later ones within about an hour; absent: no use was recorded',
   'waiveFreshSignIn.until': 'until when it is waived',
   until_ms: 'before this time',
   updated_at: 'when it was last changed',

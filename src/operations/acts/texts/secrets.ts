@@ -24,7 +24,7 @@ export const SECRETS = {
   what: 'The ID names a secret in the audit log and for cmb. It is no part of the secret.',
   whatInFile: 'The ID is f_ and the beginning of the client_secret_hash in the clients file.',
   until: 'It works until an administrator removes it.',
-  use: 'The last use is written at most once an hour.',
+  use: 'A first use shows here within five minutes, later ones within about an hour.',
   unused: 'no use was seen',
   leaked: 'If a secret leaked',
   leakedThen:
